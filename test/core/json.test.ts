@@ -18,12 +18,24 @@ describe('lossless JSON', () => {
     expect(parseJson(text)).toEqual(value);
   });
 
-  it.each(['', '{', '[1,]', '{"a":1,}', '01', '1.', '+1', "'a'", '"\t"', '"\\x"', 'nul', '1 2', '{a:1}', '"a'])(
-    'refuses %j',
-    (text) => {
-      expect(() => parseJson(text)).toThrow(SyntaxError);
-    },
-  );
+  it.each([
+    '',
+    '{',
+    '[1,]',
+    '{"a":1,}',
+    '01',
+    '1.',
+    '+1',
+    "'a'",
+    '"\t"',
+    '"\\x"',
+    'nul',
+    '1 2',
+    '{a:1}',
+    '"a',
+  ])('refuses %j', (text) => {
+    expect(() => parseJson(text)).toThrow(SyntaxError);
+  });
 
   it('keeps __proto__ and constructor as data', () => {
     const value = parseJson('{"__proto__": {"polluted": true}, "constructor": 1}') as Record<string, Json>;
