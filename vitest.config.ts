@@ -1,12 +1,25 @@
 import { defineConfig } from 'vitest/config';
 
+// *.test.ts is pure; *.db.test.ts speaks to a PostgreSQL and a Redis; *.e2e.test.ts runs the built command.
+const services = ['test/**/*.db.test.ts', 'test/**/*.e2e.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/helpers/globalSetup.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     // Two cores run a PostgreSQL, a Redis and the tests: more files at once only slow each other down.
     maxWorkers: 2,
+    projects: [
+      {
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: services, testTimeout: 30_000 },
+      },
+      {
+        test: {
+          name: 'services',
+          include: services,
+          globalSetup: ['test/helpers/globalSetup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
   },
 });

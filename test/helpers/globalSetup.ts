@@ -1,1 +1,49 @@
-export default function setup(): void {}
+/** Starts the services that the tests share, once per run, and stops them at its end. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { TestProject } from 'vitest/node';
+import { Scope } from '../../src/core/lifecycle.ts';
+import { startEmbeddedPostgres } from '../../src/demo/embeddedPostgres.ts';
+import { startRedis } from './redisServer.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** A superuser's URL of a server whose databases the tests make and drop. */
+    postgresUrl: string;
+    /** null where no Redis is to be had. */
+    redisUrl: string | null;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const scope = new Scope();
+  // The commands are tested as users run them: built. WALHOOK_TEST_BUILD=no takes dist/ as it is.
+  if (process.env['WALHOOK_TEST_BUILD'] !== 'no') {
+    await promisify(execFile)('npx', ['tsc', '-p', 'tsconfig.build.json']);
+  }
+
+  const given = process.env['TEST_PG_URL'];
+  if (given === undefined) {
+    const settings = { max_connections: '100', max_replication_slots: '60', max_wal_senders: '60' };
+    const postgres = await startEmbeddedPostgres({ settings });
+    scope.defer(() => postgres.stop());
+    project.provide('postgresUrl', postgres.url('postgres'));
+  } else {
+    project.provide('postgresUrl', given);
+  }
+
+  const redis = await startRedis();
+  if (redis !== null) {
+    scope.defer(() => redis.stop());
+  } else if (process.env['CI'] === 'true') {
+    throw new Error(
+      'No Redis: set REDIS_URL, or install redis-server, or Docker. With CI=true its tests are not skipped.',
+    );
+  } else {
+    process.stderr.write(
+      '\n*** NO REDIS FOUND (REDIS_URL, redis-server, Docker): ITS TESTS ARE SKIPPED ***\n\n',
+    );
+  }
+  project.provide('redisUrl', redis?.url ?? null);
+  return () => scope.close();
+}

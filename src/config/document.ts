@@ -1,0 +1,128 @@
+/**
+ * The configuration file as YAML: parsed once, variables resolved on its scalars, and every path of the
+ * result traceable to its line.
+ */
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { formatPath, type Mistake, type Path } from './mistakes.ts';
+import { resolveVariables, type VariableSource } from './variables.ts';
+
+/** A larger file is not configuration. */
+const MAX_FILE_CHARS = 4 * 1_048_576;
+/** How often aliases may be expanded: enough for shared blocks, not for a bomb. */
+const MAX_ALIASES = 1_000;
+
+export interface ConfigDocument {
+  /** The content with variables resolved; null when there are mistakes. */
+  readonly value: unknown;
+  /** The content with `${…}` as written, for what is stored here and resolved elsewhere. */
+  readonly unresolved: unknown;
+  /** Texts that a variable gave: they may stand for a number or boolean. */
+  readonly variableTexts: ReadonlySet<string>;
+  /** Variables and files that could not be resolved, by the path that names them. */
+  readonly missingVariables: readonly Mistake[];
+  /** Syntax errors. */
+  readonly mistakes: readonly Mistake[];
+  /** The line of a path, or of its nearest parent that stands in the file. */
+  line(path: Path): number | null;
+}
+
+export function parseConfigDocument(text: string, source: VariableSource): ConfigDocument {
+  if (text.length > MAX_FILE_CHARS) {
+    return broken([{ path: '', line: null, message: `expected at most ${MAX_FILE_CHARS} characters` }]);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: true,
+    intAsBigInt: true,
+  });
+  const problems = [...document.errors, ...document.warnings].map((error) => ({
+    path: '',
+    line: lines.linePos(error.pos[0]).line,
+    message: `not valid YAML: ${error.message.split('\n')[0]}`,
+  }));
+  if (problems.length > 0) return broken(problems);
+
+  const line = (path: Path): number | null => {
+    for (let depth = path.length; depth >= 0; depth -= 1) {
+      const node = document.getIn(path.slice(0, depth), true) as Node | undefined;
+      if (node?.range) return lines.linePos(node.range[0]).line;
+    }
+    return null;
+  };
+  try {
+    const unresolved = toPlain(document);
+    const { variableTexts, missing } = resolveScalars(document, source);
+    const missingVariables = missing.map(({ path, message }) => ({
+      path: formatPath(path),
+      line: line(path),
+      message,
+    }));
+    return { value: toPlain(document), unresolved, variableTexts, missingVariables, mistakes: [], line };
+  } catch (error) {
+    // The library counts expansions and gives up with a ReferenceError.
+    if (!(error instanceof ReferenceError)) throw error;
+    return broken([{ path: '', line: null, message: 'expected fewer expansions of aliases' }]);
+  }
+}
+
+function broken(mistakes: readonly Mistake[]): ConfigDocument {
+  return {
+    value: null,
+    unresolved: null,
+    variableTexts: new Set(),
+    missingVariables: [],
+    mistakes,
+    line: () => null,
+  };
+}
+
+function toPlain(document: Document): unknown {
+  return narrowIntegers(document.toJS({ maxAliasCount: MAX_ALIASES }));
+}
+
+/** Integers were read as bigint, so that none lost digits; those that a number holds become one. */
+function narrowIntegers(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : value;
+  }
+  if (Array.isArray(value)) return value.map(narrowIntegers);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, narrowIntegers(item)]));
+  }
+  return value;
+}
+
+interface MissingVariable {
+  readonly path: Path;
+  readonly message: string;
+}
+
+/** Resolves variables in the document's values, in place. Keys are left as they are. */
+function resolveScalars(
+  document: Document,
+  source: VariableSource,
+): { variableTexts: Set<string>; missing: MissingVariable[] } {
+  const variableTexts = new Set<string>();
+  const missing: MissingVariable[] = [];
+  const visit = (node: unknown, path: Path): void => {
+    if (isMap(node)) {
+      for (const pair of node.items) {
+        visit(pair.value, [...path, isScalar(pair.key) ? String(pair.key.value) : '?']);
+      }
+    } else if (isSeq(node)) {
+      node.items.forEach((item, i) => {
+        visit(item, [...path, i]);
+      });
+    } else if (isScalar(node) && typeof node.value === 'string' && node.value.includes('${')) {
+      const resolved = resolveVariables(node.value, source);
+      node.value = resolved.text;
+      if (resolved.isVariable) variableTexts.add(resolved.text);
+      missing.push(...resolved.missing.map((message) => ({ path, message })));
+    }
+  };
+  visit(document.contents, []);
+  return { variableTexts, missing };
+}

@@ -1,0 +1,230 @@
+/**
+ * From the text of a configuration file to a validated Config, or to every mistake at once, each with its
+ * path and line. Pure but for the variables and files it is given.
+ */
+import type { z } from 'zod';
+import { type ConfigDocument, parseConfigDocument } from './document.ts';
+import { isObject, translateExport, writtenPath } from './exports.ts';
+import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
+import { isPlanned } from './planned.ts';
+import { type Config, configSchema, keysAt } from './schema.ts';
+import type { VariableSource } from './variables.ts';
+
+/** A webhook as written, with `defaults` applied and `${…}` unresolved: what may be stored elsewhere. */
+export type RawWebhook = Readonly<Record<string, unknown>>;
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** In the order of `config.webhooks`. */
+  readonly rawWebhooks: readonly RawWebhook[];
+  /** What was left out of exported webhooks. */
+  readonly notes: readonly Mistake[];
+  /** The line of a path of the config. */
+  line(path: Path): number | null;
+}
+
+export interface LoadResult {
+  /** null when there are mistakes. */
+  readonly loaded: LoadedConfig | null;
+  readonly mistakes: readonly Mistake[];
+  /** Missing variables that the caller said it can do without. */
+  readonly warnings: readonly Mistake[];
+}
+
+export interface LoadOptions {
+  readonly source: VariableSource;
+  /**
+   * Which missing variables are mistakes, by the path that names them. Default all; commands that work
+   * offline resolve only what they use.
+   */
+  readonly needsVariable?: (path: string) => boolean;
+  /** Whether the file must say where the services are. Default true. */
+  readonly needsServices?: boolean;
+}
+
+export function loadConfig(text: string, options: LoadOptions): LoadResult {
+  const document = parseConfigDocument(text, options.source);
+  if (document.mistakes.length > 0) return { loaded: null, mistakes: document.mistakes, warnings: [] };
+  const needsVariable = options.needsVariable ?? (() => true);
+  const needsServices = options.needsServices ?? true;
+  const missing = document.missingVariables.filter((mistake) => needsVariable(mistake.path));
+  const warnings = document.missingVariables.filter((mistake) => !needsVariable(mistake.path));
+
+  const prepared = prepare(document.value, needsServices);
+  const { config, findings } = parse(prepared, document);
+  if (config !== null && needsServices) findings.push(...checkServices(config, options.source));
+  const place = (finding: Finding): Mistake => {
+    const path = prepared.written(finding.path);
+    return { path: formatPath(path), line: document.line(path), message: finding.message };
+  };
+  const mistakes = [...missing, ...[...prepared.findings, ...findings].map(place)].sort(
+    (a, b) => (a.line ?? 0) - (b.line ?? 0),
+  );
+  if (config === null || mistakes.length > 0) return { loaded: null, mistakes, warnings };
+  return {
+    loaded: {
+      config,
+      rawWebhooks: prepare(document.unresolved, needsServices).webhooks,
+      notes: prepared.ignored.map((path) =>
+        place({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
+      ),
+      line: (path) => document.line(prepared.written(path)),
+    },
+    mistakes: [],
+    warnings,
+  };
+}
+
+/** The document's content made ready for the schema. */
+interface Prepared {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Exports translated, defaults applied. */
+  readonly webhooks: readonly RawWebhook[];
+  readonly findings: readonly Finding[];
+  /** Keys of exports that were left out. */
+  readonly ignored: readonly Path[];
+  /** The path in the file of a path in `value`. */
+  written(path: Path): Path;
+  /** Whether a key of a webhook comes from `defaults`, where its mistakes are reported already. */
+  isInherited(path: Path): boolean;
+}
+
+function prepare(content: unknown, needsServices: boolean): Prepared {
+  const { value, findings } = withoutPlanned(content, []);
+  const root: Record<string, unknown> = isObject(value) ? { ...value } : {};
+  const all = [...findings];
+  if (!isObject(value)) all.push({ path: [], message: 'expected an object with the key queue and others' });
+  if (!needsServices && !hasQueueUrl(root)) root['queue'] = { url: 'redis://not-needed' };
+  const defaults = isObject(root['defaults']) ? root['defaults'] : {};
+  const entries = Array.isArray(root['webhooks']) ? root['webhooks'] : [];
+  const translated = entries.map(translateExport);
+  const webhooks = translated.map(({ webhook }) => ({ ...defaults, ...webhook }));
+  if (Array.isArray(root['webhooks'])) {
+    root['webhooks'] = entries.map((entry, i) => (isObject(entry) ? webhooks[i] : entry));
+  }
+  const entryOf = (path: Path) =>
+    path[0] === 'webhooks' && typeof path[1] === 'number' ? translated[path[1]] : undefined;
+  return {
+    value: root,
+    webhooks,
+    findings: all,
+    ignored: translated.flatMap(({ ignored }, i) => ignored.map((key) => ['webhooks', i, key])),
+    written(path) {
+      const entry = entryOf(path);
+      return entry === undefined
+        ? path
+        : [...path.slice(0, 2), ...writtenPath(path.slice(2), entry.writtenAs)];
+    },
+    isInherited(path) {
+      const key = path[2];
+      return typeof key === 'string' && key in defaults && !Object.hasOwn(entryOf(path)?.webhook ?? {}, key);
+    },
+  };
+}
+
+function hasQueueUrl(root: Readonly<Record<string, unknown>>): boolean {
+  return isObject(root['queue']) && typeof root['queue']['url'] === 'string';
+}
+
+/** Takes out the keys that this version does not have yet, with a finding for each. */
+function withoutPlanned(value: unknown, path: Path): { value: unknown; findings: Finding[] } {
+  if (Array.isArray(value)) {
+    const items = value.map((item, i) => withoutPlanned(item, [...path, i]));
+    return { value: items.map((item) => item.value), findings: items.flatMap((item) => item.findings) };
+  }
+  if (!isObject(value)) return { value, findings: [] };
+  const kept: Record<string, unknown> = {};
+  const findings: Finding[] = [];
+  for (const [key, item] of Object.entries(value)) {
+    if (isPlanned([...path, key])) {
+      findings.push({ path: [...path, key], message: 'is not available yet in this version of walhook' });
+    } else {
+      const inner = withoutPlanned(item, [...path, key]);
+      kept[key] = inner.value;
+      findings.push(...inner.findings);
+    }
+  }
+  return { value: kept, findings };
+}
+
+function parse(prepared: Prepared, document: ConfigDocument): { config: Config | null; findings: Finding[] } {
+  let value: unknown = prepared.value;
+  let parsed = configSchema.safeParse(value);
+  if (!parsed.success) {
+    value = repaired(value, parsed.error.issues, prepared, document);
+    parsed = configSchema.safeParse(value);
+  }
+  if (parsed.success) return { config: parsed.data, findings: duplicateNames(value) };
+  const findings = parsed.error.issues
+    .flatMap((issue) => describeIssue(issue, (path) => valueAt(value, path), keysAt))
+    .filter((finding) => !prepared.isInherited(finding.path));
+  return { config: null, findings: [...findings, ...duplicateNames(value)] };
+}
+
+/**
+ * A copy in which a variable's text becomes the number or boolean that its place wants, and in which a
+ * value whose variable is missing is left out: what it would have been is not known to be wrong.
+ */
+function repaired(
+  value: unknown,
+  issues: readonly z.core.$ZodIssue[],
+  prepared: Prepared,
+  document: ConfigDocument,
+): unknown {
+  const copy = structuredClone(value);
+  const missing = new Set(document.missingVariables.map((mistake) => mistake.path));
+  for (const issue of issues) {
+    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+    const text = valueAt(copy, path);
+    if (missing.has(formatPath(prepared.written(path)))) setAt(copy, path, undefined);
+    else if (issue.code === 'invalid_type' && typeof text === 'string' && document.variableTexts.has(text)) {
+      setAt(copy, path, coerced(text, issue.expected));
+    }
+  }
+  return copy;
+}
+
+function coerced(text: string, expected: string): unknown {
+  if (expected === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  if ((expected === 'number' || expected === 'int') && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  return text;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const part of path) at = typeof at === 'object' && at !== null ? Reflect.get(at, part) : undefined;
+  return at;
+}
+
+function setAt(value: unknown, path: Path, item: unknown): void {
+  const parent = valueAt(value, path.slice(0, -1));
+  const key = path.at(-1);
+  if (typeof parent !== 'object' || parent === null || key === undefined) return;
+  if (item === undefined) Reflect.deleteProperty(parent, key);
+  else Reflect.set(parent, key, item);
+}
+
+function duplicateNames(value: unknown): Finding[] {
+  const findings: Finding[] = [];
+  for (const list of ['webhooks', 'models']) {
+    const entries = valueAt(value, [list]);
+    const seen = new Map<unknown, number>();
+    (Array.isArray(entries) ? entries : []).forEach((entry: unknown, i) => {
+      const name = valueAt(entry, ['name']);
+      const first = seen.get(name);
+      if (name === undefined) return;
+      if (first === undefined) seen.set(name, i);
+      else findings.push({ path: [list, i, 'name'], message: `is the name of ${list}[${first}] already` });
+    });
+  }
+  return findings;
+}
+
+const PG_VARIABLES = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE', 'PGUSER'];
+
+function checkServices(config: Config, source: VariableSource): Finding[] {
+  if (config.postgres.url !== null || PG_VARIABLES.some((name) => source.env[name])) return [];
+  return [
+    { path: ['postgres', 'url'], message: 'is required: a URL, or PGHOST and its like in the environment' },
+  ];
+}

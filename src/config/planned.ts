@@ -1,0 +1,65 @@
+/**
+ * Keys of the documented configuration that this version does not have yet. They are refused by name:
+ * a key that is accepted and ignored would promise what does not happen.
+ */
+import type { Path } from './mistakes.ts';
+
+const PLANNED: readonly string[] = [
+  'postgres.plugin',
+  'postgres.origin',
+  'postgres.heartbeat',
+  'postgres.wal_budget',
+  'queue.encryption_key',
+  'queue.require_noeviction',
+  'admin',
+  'addresses',
+  'context.*.table',
+  'context.*.match',
+  'context.*.allow_mute',
+  'preset',
+  'models.*.display',
+  'models.*.url',
+  'models.*.naming',
+  'models.*.foreign_keys',
+  'models.*.choices',
+  'models.*.include',
+  'models.*.ignore_changes',
+  'models.*.before_image',
+  ...['webhooks.*', 'defaults'].flatMap((parent) =>
+    [
+      'conditions',
+      'columns',
+      'conditions_mode',
+      'on_unavailable',
+      'require',
+      'payload_format',
+      'allow_templated_host',
+      'ssl_verification',
+      'ca_file_path',
+      'cert_file_path',
+      'key_file_path',
+      'proxy',
+      'rate_limit',
+      'brake',
+      'backlog',
+      'on_gone',
+      'ordering',
+      'collapse',
+    ].map((key) => `${parent}.${key}`),
+  ),
+  'rows',
+  'secrets',
+  'limits.lookahead',
+  'alerts',
+  'retention',
+  'log.payloads',
+  'templates',
+  'tests',
+];
+
+const planned = new Set(PLANNED);
+
+/** Whether a key is documented but not available in this version. */
+export function isPlanned(path: Path): boolean {
+  return planned.has(path.map((part) => (typeof part === 'number' ? '*' : part)).join('.'));
+}

@@ -1,0 +1,143 @@
+/**
+ * The shape of the configuration file, the one source of its types, its defaults, its JSON Schema and its
+ * error messages. A key is here when it works.
+ */
+import { z } from 'zod';
+import { TLS_MODES } from '../database/connect.ts';
+import { duration, identifier, size, tableName, url } from './fields.ts';
+import type { Path } from './mistakes.ts';
+import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
+
+const MIB = 1_048_576;
+
+const postgres = z.strictObject({
+  url: url(['postgres:', 'postgresql:'], 'expected a URL such as postgres://user@host:5432/database')
+    .nullable()
+    .default(null)
+    .describe('Catalog and look-ups. null: PGHOST, PGUSER and the like.'),
+  replication_url: url(
+    ['postgres:', 'postgresql:'],
+    'expected a URL such as postgres://user@host:5432/database',
+  )
+    .nullable()
+    .default(null)
+    .describe("The slot's connection, which may not go through a pooler. null: url."),
+  tls: z
+    .strictObject({
+      mode: z.enum(TLS_MODES).nullable().default(null).describe("libpq's sslmode."),
+      ca: z.string().nullable().default(null).describe('Path of a PEM file.'),
+      cert: z.string().nullable().default(null).describe('Path of a PEM file.'),
+      key: z.string().nullable().default(null).describe('Path of a PEM file.'),
+    })
+    .prefault({}),
+  slot: identifier('slot name').default('walhook'),
+  publication: identifier('publication name').default('walhook'),
+  tables: z
+    .array(z.string().min(1))
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe(
+      'What setup publishes, e.g. ["public.*", "!public.django_session"]. null: the tables of models, else all that have a key.',
+    ),
+});
+
+const queue = z.strictObject({
+  url: url(
+    ['redis:', 'rediss:', 'postgres:', 'postgresql:'],
+    'expected a URL that starts with redis://, rediss:// or postgres://',
+  ).describe('Where Deliveries wait.'),
+  prefix: identifier('prefix').default('walhook').describe('Tells apart several walhooks on one store.'),
+  same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
+  ack_delay: z
+    .union([z.literal('auto'), duration(0, 600_000)])
+    .default('auto')
+    .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
+});
+
+const context = z.array(
+  z.union([
+    z.strictObject({ message: z.literal('walhook').describe('Prefix of a logical message.') }),
+    z.strictObject({
+      columns: z.strictObject({
+        username: z.string().nullable().default(null),
+        request_id: z.string().nullable().default(null),
+      }),
+      trust: z
+        .enum(['changed', 'always'])
+        .default('changed')
+        .describe('changed: a column is believed only when this Change wrote it.'),
+    }),
+  ]),
+);
+
+const model = z.strictObject({
+  name: z.string().min(1).max(150),
+  table: tableName().describe('schema.table'),
+  exclude: z.array(z.string()).default([]).describe('Columns that do not exist after decoding.'),
+});
+
+export const configSchema = z.strictObject({
+  environment: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,63}$/, {
+      error: 'expected up to 63 letters, digits, dots, dashes, underscores',
+    })
+    .default('default')
+    .describe('e.g. production: binds slot and queue to one another.'),
+  postgres: postgres.prefault({}),
+  queue,
+  context: context.nullable().default(null).describe('Where username and request_id come from.'),
+  models: z.array(model).default([]),
+  webhooks: z.array(webhookSchema).default([]),
+  defaults: defaultsSchema.prefault({}),
+  limits: z
+    .strictObject({
+      value: size(1, 512 * MIB)
+        .prefault('1MiB')
+        .describe('A longer value is left out as too_large.'),
+      event: size(1_024, 512 * MIB)
+        .prefault('4MiB')
+        .describe('A larger Event loses its largest values.'),
+      message: size(65_536, 512 * MIB)
+        .prefault('64MiB')
+        .describe('A longer replication message is skipped and becomes a failed Delivery.'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+      format: z.enum(['json', 'text']).default('json'),
+    })
+    .prefault({}),
+  shutdown_timeout: duration(0, 600_000).prefault('25s').describe('For draining after SIGTERM.'),
+});
+
+export type Config = z.output<typeof configSchema>;
+
+/** The JSON Schema of the file, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  return {
+    title: 'walhook configuration',
+    ...z.toJSONSchema(configSchema, { io: 'input' }),
+  };
+}
+
+/** The keys that an object at a path of the file may have, for suggestions. */
+export function keysAt(path: Path): readonly string[] {
+  let node: JsonSchema | undefined = z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
+  for (const part of path) {
+    const choices: readonly JsonSchema[] = node?.anyOf ?? (node === undefined ? [] : [node]);
+    node = choices
+      .map((choice) => (typeof part === 'number' ? choice.items : choice.properties?.[part]))
+      .find((found) => found !== undefined);
+  }
+  const choices = node?.anyOf ?? (node === undefined ? [] : [node]);
+  return choices.flatMap((choice) => Object.keys(choice.properties ?? {}));
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+}

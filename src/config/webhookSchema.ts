@@ -1,0 +1,63 @@
+/** The shape of a webhook in the configuration file. */
+import { z } from 'zod';
+import { count, duration, secret } from './fields.ts';
+
+export const EVENT_KINDS = ['created', 'updated', 'deleted', 'truncated'] as const;
+export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+const DEFAULT_SCHEDULE = ['5s', '30s', '2m', '10m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
+const DAY_MS = 86_400_000;
+
+const retry = z.strictObject({
+  schedule: z
+    .array(duration(0, 30 * DAY_MS))
+    .max(50)
+    .prefault(DEFAULT_SCHEDULE)
+    .describe('Delay before each retry, half of it random. An empty list: never retry.'),
+  max_age: duration(1_000, 90 * DAY_MS)
+    .prefault('7d')
+    .describe('A Delivery older than this is not retried any more.'),
+});
+
+/** Every key that `defaults` may set, each with its own default. */
+const settings = {
+  enabled: z.boolean().default(true).describe('false: Changes pass by.'),
+  http_method: z.enum(HTTP_METHODS).default('POST'),
+  http_content_type: z.string().min(1).max(128).default('application/json'),
+  additional_headers: z.string().default('').describe('A template; one `Name: value` per line of its text.'),
+  body_template: z.string().default('').describe('A template; empty: the Event as JSON.'),
+  undefined: z
+    .enum(['lenient', 'strict'])
+    .default('lenient')
+    .describe('What an unknown name in a template is: empty (lenient) or an error (strict).'),
+  secret: z
+    .union([secret(), z.array(secret()).max(10)])
+    .nullable()
+    .default(null)
+    .describe('Signs each request; a list while rotating, the newest first.'),
+  signature: z
+    .enum(['netbox', 'standard', 'both'])
+    .default('both')
+    .describe('Which signature headers are sent where there is a secret.'),
+  timeout: duration(100, 600_000).prefault('15s').describe('For one Attempt as a whole.'),
+  retry: retry.prefault({}),
+  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once.'),
+};
+
+export const webhookSchema = z.strictObject({
+  name: z.string().min(1).max(150).describe('Any text; told apart by it.'),
+  models: z.array(z.string().min(1)).min(1).describe('Names of models, or "*" for every watched table.'),
+  events: z.array(z.enum(EVENT_KINDS)).min(1),
+  url: z.string().min(1).max(4_096).describe('A template.'),
+  ...settings,
+});
+
+/** The same keys without their defaults, so that what is absent stays absent. */
+export const defaultsSchema = z
+  .strictObject(
+    Object.fromEntries(Object.entries(settings).map(([key, field]) => [key, field.unwrap().optional()])),
+  )
+  .describe('Any key of a webhook but name, models, events and url.');
+
+export type WebhookConfig = z.output<typeof webhookSchema>;
+export type RetryConfig = WebhookConfig['retry'];

@@ -1,0 +1,6 @@
+import { createHash } from 'node:crypto';
+
+/** The first eight hex digits of a text's SHA-256: what tells apart objects and Webhooks in ids. */
+export function hash8(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}

@@ -1,0 +1,140 @@
+/**
+ * A Delivery as it waits in the queue, and the job that carries it.
+ *
+ * One job is a batch of 1 to 25 Deliveries of one Webhook. An Event travels as one string of final JSON:
+ * nothing of it passes through JSON.parse on its way, so that no digit is lost and no key moves.
+ */
+import { WalhookError } from '../core/errors.ts';
+import { hash8 } from '../core/hash.ts';
+
+/** Deliveries in one job. Their bits fit a 32 bit mask. */
+export const MAX_BATCH_DELIVERIES = 25;
+/** Bytes of Events in one job; one Event larger than this is a job of its own. */
+export const MAX_BATCH_BYTES = 256 * 1_024;
+
+export interface QueuedDelivery {
+  /** `<generation>-<commit LSN>-<index>-<object>`. */
+  readonly eventId: string;
+  readonly model: string;
+  readonly schema: string;
+  readonly table: string;
+  /** The row's key. */
+  readonly key: string;
+  readonly requestId: string | null;
+  /** PostgreSQL's notation. */
+  readonly lsn: string;
+  readonly xid: number;
+  /** Commit time, milliseconds since the Unix epoch. */
+  readonly committedAtMs: number;
+  /** The Event's final JSON text. */
+  readonly json: string;
+}
+
+/** The id that is sent as `webhook-id`: the same in every Attempt, every resend, after every restart. */
+export function deliveryId(eventId: string, webhookKey: string): string {
+  return `${eventId}-${hash8(webhookKey)}`;
+}
+
+/** Deliveries of one Webhook that travel together. */
+export interface Batch {
+  readonly webhook: string;
+  readonly size: number;
+  readonly bytes: number;
+  /** Event ids, which sort: where the batch lies in commit order. */
+  readonly firstId: string;
+  readonly lastId: string;
+  readonly payload: string;
+}
+
+/** Cuts Deliveries of one Webhook, in order, into batches. */
+export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]): Batch[] {
+  const batches: Batch[] = [];
+  let current: QueuedDelivery[] = [];
+  let bytes = 0;
+  const cut = () => {
+    const first = current[0];
+    const last = current.at(-1);
+    if (first === undefined || last === undefined) return;
+    batches.push({
+      webhook,
+      size: current.length,
+      bytes,
+      firstId: first.eventId,
+      lastId: last.eventId,
+      payload: encodePayload(current),
+    });
+    current = [];
+    bytes = 0;
+  };
+  for (const delivery of deliveries) {
+    const more = Buffer.byteLength(delivery.json);
+    if (current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES)) cut();
+    current.push(delivery);
+    bytes += more;
+  }
+  cut();
+  return batches;
+}
+
+/** Format of a payload. A newer version still reads the older ones. */
+const PAYLOAD_VERSION = 1;
+
+/** What stands in a payload's first line for each Delivery; `n` is the length of its Event in UTF-16 units. */
+interface Head {
+  readonly i: string;
+  readonly m: string;
+  readonly s: string;
+  readonly t: string;
+  readonly k: string;
+  readonly r: string | null;
+  readonly l: string;
+  readonly x: number;
+  readonly c: number;
+  readonly n: number;
+}
+
+/** One line of JSON that describes the Deliveries, then their Events one after the other, untouched. */
+export function encodePayload(deliveries: readonly QueuedDelivery[]): string {
+  const heads = deliveries.map(
+    (delivery): Head => ({
+      i: delivery.eventId,
+      m: delivery.model,
+      s: delivery.schema,
+      t: delivery.table,
+      k: delivery.key,
+      r: delivery.requestId,
+      l: delivery.lsn,
+      x: delivery.xid,
+      c: delivery.committedAtMs,
+      n: delivery.json.length,
+    }),
+  );
+  const events = deliveries.map((delivery) => delivery.json).join('');
+  return `${JSON.stringify({ v: PAYLOAD_VERSION, d: heads })}\n${events}`;
+}
+
+/** The inverse of {@link encodePayload}. Throws QUEUE_VERSION on a format of a newer version. */
+export function decodePayload(payload: string): QueuedDelivery[] {
+  const end = payload.indexOf('\n');
+  const { v, d } = JSON.parse(payload.slice(0, end)) as { v: number; d: readonly Head[] };
+  if (v !== PAYLOAD_VERSION) {
+    throw new WalhookError('QUEUE_VERSION', `expected a job of format ${PAYLOAD_VERSION}, found format ${v}`);
+  }
+  let at = end + 1;
+  return d.map((head) => {
+    const json = payload.slice(at, at + head.n);
+    at += head.n;
+    return {
+      eventId: head.i,
+      model: head.m,
+      schema: head.s,
+      table: head.t,
+      key: head.k,
+      requestId: head.r,
+      lsn: head.l,
+      xid: head.x,
+      committedAtMs: head.c,
+      json,
+    };
+  });
+}

@@ -1,0 +1,161 @@
+/**
+ * The store behind the queue, as capture, deliver and the commands see it. Two backends implement it with
+ * the same behaviour: Redis and PostgreSQL.
+ *
+ * Every operation is one transaction of the store. The counters change in the transaction that changes what
+ * they count, so they are right after any crash.
+ */
+import type { Batch, QueuedDelivery } from './delivery.ts';
+
+/** Format of what the store holds. An older daemon refuses a newer one. */
+export const STORE_FORMAT = 1;
+
+/** What binds a store to one slot of one database (the other half stands in `walhook.installation`). */
+export interface Installation {
+  readonly queueId: string;
+  /** 8 hex digits: the line of history that positions and ids belong to. */
+  readonly generation: string;
+  readonly environment: string;
+  readonly systemIdentifier: string;
+  readonly database: string;
+  readonly slot: string;
+}
+
+export interface StoreState {
+  readonly installation: Installation;
+  /** How far Changes are in the store; see enqueue/position.ts. */
+  readonly position: string;
+  /** Rises with every daemon that takes over capturing. */
+  readonly fence: number;
+  /** The webhooks in force, as the capturing process published them; null before it did. */
+  readonly definitions: string | null;
+}
+
+/** Everything since the last flush, stored in one transaction or not at all. */
+export interface Flush {
+  /** The capturing daemon's; another one in the store means that it has been replaced. */
+  readonly fence: number;
+  readonly from: string;
+  readonly to: string;
+  readonly batches: readonly Batch[];
+  /** Deliveries that failed before any request was made, e.g. too large to be read. */
+  readonly failed: readonly FailedDelivery[];
+  readonly definitions: string | null;
+}
+
+export interface FailedDelivery {
+  readonly webhook: string;
+  readonly delivery: QueuedDelivery;
+  /** A stable word, e.g. `status`, `timeout`, `template`. */
+  readonly reason: string;
+  /** One sentence for people. */
+  readonly detail: string;
+  readonly attempts: number;
+  readonly failedAtMs: number;
+}
+
+/** A job taken by one process. */
+export interface ClaimedJob {
+  readonly id: string;
+  readonly webhook: string;
+  /** Attempts made so far for its one Delivery; 0 for a job that was never tried. */
+  readonly attempts: number;
+  readonly deliveries: readonly QueuedDelivery[];
+  /** Bit i is set when delivery i is done with already (a claim after a crash). */
+  readonly done: number;
+}
+
+export interface ClaimRequest {
+  readonly webhook: string;
+  readonly process: string;
+  readonly maxJobs: number;
+  readonly nowMs: number;
+}
+
+export interface ClaimResult {
+  readonly jobs: readonly ClaimedJob[];
+  /** When the next job that is not taken is due; null when there is none, or the Webhook is paused. */
+  readonly nextDueMs: number | null;
+  readonly isPaused: boolean;
+}
+
+export type Outcome =
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'retry'; readonly attempts: number; readonly dueMs: number }
+  | {
+      readonly kind: 'failed';
+      readonly attempts: number;
+      readonly reason: string;
+      readonly detail: string;
+      readonly failedAtMs: number;
+    };
+
+/** What became of one Delivery of a claimed job. */
+export interface Report {
+  readonly job: ClaimedJob;
+  /** Its place in the job. */
+  readonly index: number;
+  readonly outcome: Outcome;
+  /** Nothing of the job is left after this. */
+  readonly isLast: boolean;
+}
+
+/** Deliveries of one Webhook, counted. */
+export interface QueueCounts {
+  readonly waiting: number;
+  /** Waiting for a retry's time. */
+  readonly delayed: number;
+  readonly active: number;
+  /** Failed and kept. */
+  readonly failed: number;
+  /** Since the store was made. */
+  readonly deliveredTotal: number;
+  readonly failedTotal: number;
+  /** Bytes of Events that are waiting, delayed or active. */
+  readonly bytes: number;
+  readonly isPaused: boolean;
+}
+
+/** Capture's side. */
+export interface CaptureStore {
+  /** Takes over capturing: from now on a flush with a lower fence is refused. */
+  takeFence(): Promise<number>;
+  /** `fenced`: another daemon has taken over, nothing was stored. A flush repeated is stored once. */
+  flush(flush: Flush): Promise<'done' | 'fenced'>;
+}
+
+/** Deliver's side. */
+export interface DeliverStore {
+  /** Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. */
+  heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void>;
+  /** Takes the jobs that are due, oldest first. */
+  claim(request: ClaimRequest): Promise<ClaimResult>;
+  /** Records outcomes. Those of jobs that the process has lost meanwhile are dropped. */
+  report(process: string, reports: readonly Report[]): Promise<void>;
+  /** Gives jobs back whose remaining Deliveries were not begun. */
+  release(process: string, jobs: readonly { readonly id: string }[]): Promise<void>;
+  /** Gives back what the process owns beyond the jobs it knows: taken by a claim whose answer was lost. */
+  recover(process: string, known: readonly string[]): Promise<void>;
+  /** Webhooks with a job that is due and not taken. */
+  dueWebhooks(nowMs: number): Promise<string[]>;
+  /** Calls back with the keys of Webhooks that have new work or were paused or resumed. */
+  onWake(callback: (webhooks: readonly string[]) => void): Promise<void>;
+}
+
+export interface QueueStore extends CaptureStore, DeliverStore {
+  readonly kind: 'redis' | 'postgres';
+  /** null where setup has not been run. Throws QUEUE_VERSION. */
+  state(): Promise<StoreState | null>;
+  /** Makes the store's objects and binds them. Idempotent for the same binding. */
+  initialise(installation: Installation, position: string): Promise<void>;
+  /** Removes everything of this prefix. */
+  destroy(): Promise<void>;
+  counts(): Promise<ReadonlyMap<string, QueueCounts>>;
+  pause(webhook: string): Promise<void>;
+  resume(webhook: string): Promise<void>;
+  /** Failed Deliveries of a Webhook, newest first. */
+  failed(webhook: string, limit: number): Promise<FailedDelivery[]>;
+  /** How long an acknowledgement should trail a flush here, in milliseconds, and why. */
+  durability(): Promise<{ readonly ackDelayMs: number; readonly note: string }>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,121 @@
+/**
+ * What the catalog knows of a table beyond its Relation message: the primary key, the types its columns
+ * are made of, and whether walhook.track stamps its rows.
+ *
+ * The answer is of the moment of asking, not of the position of the stream: types and keys change rarely,
+ * and what cannot be found any more falls back to what the Relation message says.
+ */
+import type { Pool } from 'pg';
+import { type TableFacts, unknownTypes } from '../change/table.ts';
+import type { Relation } from '../decode/messages.ts';
+import type { ColumnType } from '../decode/values.ts';
+
+const FACTS = `
+  select
+    coalesce((
+      select array_agg(a.attname::text order by k.place)
+      from pg_catalog.pg_index i
+      cross join lateral unnest(i.indkey::int2[]) with ordinality as k (attnum, place)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+      where i.indrelid = c.oid and i.indisprimary
+    ), '{}') as primary_key,
+    exists (
+      select from pg_catalog.pg_trigger t
+      join pg_catalog.pg_proc p on p.oid = t.tgfoid
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+      where t.tgrelid = c.oid and n.nspname = 'walhook' and p.proname = 'stamp'
+    ) as is_tracked
+  from pg_catalog.pg_class c
+  where c.oid = $1`;
+
+/** Types by OID with everything they are made of; composite fields as rows of their own. */
+const TYPES = `
+  with recursive needed (oid) as (
+    select unnest($1::oid[])
+    union
+    select part.oid
+    from needed
+    join pg_catalog.pg_type t on t.oid = needed.oid
+    cross join lateral (
+      select t.typbasetype as oid where t.typtype = 'd'
+      union all
+      select t.typelem where t.typcategory = 'A' and t.typlen = -1 and t.typelem <> 0
+      union all
+      select a.atttypid from pg_catalog.pg_attribute a
+      where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+    ) as part
+  )
+  select t.oid::int8::text as oid, t.typtype as kind, t.typbasetype::int8::text as base,
+    case when t.typcategory = 'A' and t.typlen = -1 then t.typelem::int8::text end as element,
+    coalesce(e.typdelim, ',') as delimiter,
+    (
+      select json_agg(json_build_array(a.attname, a.atttypid::int8::text) order by a.attnum)
+      from pg_catalog.pg_attribute a
+      where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+    ) as fields
+  from needed
+  join pg_catalog.pg_type t on t.oid = needed.oid
+  left join pg_catalog.pg_type e on e.oid = t.typelem`;
+
+interface TypeRow {
+  readonly oid: string;
+  readonly kind: string;
+  readonly base: string;
+  readonly element: string | null;
+  readonly delimiter: string;
+  readonly fields: readonly (readonly [string, string])[] | null;
+}
+
+/** Reads the watched database's catalog through a pool. */
+export class Catalog {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** What is known of a table now. A table that is gone has no key and only built-in types. */
+  async facts(relation: Relation): Promise<TableFacts> {
+    const { rows } = await this.#pool.query<{ primary_key: string[]; is_tracked: boolean }>(FACTS, [
+      relation.oid,
+    ]);
+    return {
+      primaryKey: rows[0]?.primary_key ?? [],
+      isTracked: rows[0]?.is_tracked ?? false,
+      types: await this.#types(unknownTypes(relation)),
+    };
+  }
+
+  async #types(oids: readonly number[]): Promise<ReadonlyMap<number, ColumnType>> {
+    if (oids.length === 0) return new Map();
+    const { rows } = await this.#pool.query<TypeRow>(TYPES, [oids]);
+    return resolveTypes(oids, new Map(rows.map((row) => [Number(row.oid), row])));
+  }
+}
+
+/** A composite may contain itself through an array; deeper than this a value stays PostgreSQL's text. */
+const MAX_TYPE_DEPTH = 16;
+
+function resolveTypes(
+  oids: readonly number[],
+  rows: ReadonlyMap<number, TypeRow>,
+): ReadonlyMap<number, ColumnType> {
+  const resolve = (oid: number, depth: number): ColumnType => {
+    const row = rows.get(oid);
+    if (row === undefined || depth > MAX_TYPE_DEPTH) return { kind: 'scalar', oid };
+    if (row.kind === 'd') return resolve(Number(row.base), depth + 1);
+    if (row.element !== null) {
+      const element = resolve(Number(row.element), depth + 1);
+      return { kind: 'array', element, delimiter: row.delimiter };
+    }
+    if (row.kind === 'c') {
+      const fields = (row.fields ?? []).map(([name, type]) => ({
+        name,
+        type: resolve(Number(type), depth + 1),
+      }));
+      return { kind: 'composite', fields };
+    }
+    return { kind: 'scalar', oid };
+  };
+  return new Map(oids.map((oid) => [oid, resolve(oid, 0)]));
+}

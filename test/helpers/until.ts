@@ -1,0 +1,27 @@
+/** Waits for a condition instead of for time. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+interface UntilOptions {
+  readonly timeoutMs?: number;
+  /** Says what is waited for, in the error. */
+  readonly what?: string;
+}
+
+/**
+ * Resolves with the first value that is not false, null or undefined. Throws with the last value seen when
+ * the time is up.
+ */
+export async function until<T>(
+  probe: () => T | Promise<T>,
+  { timeoutMs = 15_000, what = 'the condition' }: UntilOptions = {},
+): Promise<Exclude<T, false | null | undefined>> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== false && value !== null && value !== undefined) {
+      return value as Exclude<T, false | null | undefined>;
+    }
+    if (performance.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`);
+    await delay(20);
+  }
+}
