@@ -1,1 +1,29 @@
-export {};
+#!/usr/bin/env node
+/** The edge of the process: arguments, streams, signals and the exit code. */
+import { text } from 'node:stream/consumers';
+import { runCli } from './cli.ts';
+
+const stop = new AbortController();
+let signals = 0;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    signals += 1;
+    // The second signal means now.
+    if (signals > 1) process.exit(130);
+    stop.abort();
+  });
+}
+
+// Whoever reads our output may go away first, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+});
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  readInput: () => text(process.stdin),
+  isTerminal: process.stdout.isTTY === true,
+  signal: stop.signal,
+});

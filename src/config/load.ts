@@ -21,6 +21,8 @@ export interface LoadedConfig {
   readonly notes: readonly Mistake[];
   /** The line of a path of the config. */
   line(path: Path): number | null;
+  /** A text of the file with its variables resolved anew; null where there is none. */
+  current(path: Path): string | null;
 }
 
 export interface LoadResult {
@@ -69,6 +71,10 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
         place({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
       line: (path) => document.line(prepared.written(path)),
+      current: (path) => {
+        const value = valueAt(parseConfigDocument(text, options.source).value, path);
+        return typeof value === 'string' ? value : null;
+      },
     },
     mistakes: [],
     warnings,

@@ -33,7 +33,6 @@ const PLANNED: readonly string[] = [
       'on_unavailable',
       'require',
       'payload_format',
-      'allow_templated_host',
       'ssl_verification',
       'ca_file_path',
       'cert_file_path',

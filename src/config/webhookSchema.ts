@@ -30,6 +30,10 @@ const settings = {
     .enum(['lenient', 'strict'])
     .default('lenient')
     .describe('What an unknown name in a template is: empty (lenient) or an error (strict).'),
+  allow_templated_host: z
+    .boolean()
+    .default(false)
+    .describe('Lets data have a say in scheme, host and port of the url.'),
   secret: z
     .union([secret(), z.array(secret()).max(10)])
     .nullable()

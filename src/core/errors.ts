@@ -163,6 +163,16 @@ const catalogue = {
     meaning: 'A template failed on this Event.',
     remedy: 'try the template with walhook try on the Event',
   },
+  CONDITION_FAILED: {
+    exit: 1,
+    meaning: 'A condition cannot be evaluated on this Event: a path leads nowhere or a type does not fit.',
+    remedy: 'mend the condition named; walhook try shows what it sees',
+  },
+  CONDITION_UNAVAILABLE: {
+    exit: 1,
+    meaning: 'Whether the conditions match hangs on a value that the Event does not have.',
+    remedy: 'set REPLICA IDENTITY FULL where a before image is missing, or on_unavailable of the webhook',
+  },
   URL_INVALID: {
     exit: 1,
     meaning: 'The URL of a webhook, once rendered, cannot be sent to.',

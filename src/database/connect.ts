@@ -53,8 +53,11 @@ export async function connect(target: PostgresTarget, extra: ClientConfig = {}):
   throw connectionError(refused, target, config);
 }
 
-/** A pool whose TLS was settled by one trial connection. */
-export async function openPool(target: PostgresTarget, max: number, extra: ClientConfig = {}): Promise<Pool> {
+/** The client library's options with TLS settled, by one trial connection where there is a choice. */
+export async function settledOptions(
+  target: PostgresTarget,
+  extra: ClientConfig = {},
+): Promise<ClientConfig> {
   const { config, tlsChoices } = await clientOptions(target);
   let ssl = tlsChoices[0];
   if (tlsChoices.length > 1) {
@@ -62,14 +65,13 @@ export async function openPool(target: PostgresTarget, max: number, extra: Clien
     ssl = (client as unknown as { ssl: ConnectionOptions | false }).ssl;
     await client.end();
   }
-  const pool = new Pool({
-    ...config,
-    ...extra,
-    ...(ssl === undefined ? {} : { ssl }),
-    max,
-    idleTimeoutMillis: 30_000,
-    allowExitOnIdle: true,
-  });
+  return { ...config, ...extra, ...(ssl === undefined ? {} : { ssl }) };
+}
+
+/** A pool of at most `max` connections. */
+export async function openPool(target: PostgresTarget, max: number, extra: ClientConfig = {}): Promise<Pool> {
+  const options = await settledOptions(target, extra);
+  const pool = new Pool({ ...options, max, idleTimeoutMillis: 30_000, allowExitOnIdle: true });
   pool.on('error', () => undefined);
   return pool;
 }

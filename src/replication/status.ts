@@ -17,15 +17,16 @@ export const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
  *
  * @param confirmed end LSN of the newest Transaction of which, and of all before it, everything is durable
  * @param nowMs milliseconds since the Unix epoch
+ * @param asksForReply the server answers at once with a keepalive
  * @returns 34 bytes
  */
-export function encodeStatus(confirmed: Lsn, nowMs: number): Buffer {
+export function encodeStatus(confirmed: Lsn, nowMs: number, asksForReply: boolean): Buffer {
   const message = Buffer.allocUnsafe(34);
   message[0] = 0x72; // 'r'
   message.writeBigUInt64BE(confirmed, 1); // written
   message.writeBigUInt64BE(confirmed, 9); // flushed
   message.writeBigUInt64BE(confirmed, 17); // applied
   message.writeBigInt64BE(BigInt(Math.round(nowMs - POSTGRES_EPOCH_MS)) * 1000n, 25);
-  message[33] = 0; // no reply wanted
+  message[33] = asksForReply ? 1 : 0;
   return message;
 }

@@ -61,15 +61,45 @@ export function buildEvent(
     rows === null
       ? { before: null, after: null }
       : imagesOf(table, rows, change.kind === 'created', limits.valueBytes);
-  const envelope =
-    `{"event":"${change.kind}","timestamp":"${formatTimestamp(change.transaction.committedAtUs)}"` +
-    `,"model":${jsonString(table.model)},"username":${orNull(context.username)}` +
-    `,"request_id":${orNull(context.requestId)}`;
+  const envelope = envelopeOf(change, table, context);
   return {
     id: eventId(generation, change, `${table.model}\0${key}`),
     key,
     json: envelope + rowPart(table, withinLimit(images, limits.eventBytes - envelope.length - 100)),
   };
+}
+
+/** The Event of a Change whose row could not be had: it says so where the row would be. */
+export function buildUnreadableEvent(
+  change: Change,
+  table: Table,
+  context: Context,
+  generation: string,
+  reason: 'too_large' | 'undecodable',
+): BuiltEvent {
+  const before = change.kind === 'created' ? 'null' : '{}';
+  const after = change.kind === 'deleted' ? 'null' : '{}';
+  const missing = (name: string) => `"${name}":{"*":"${reason}"}`;
+  const unavailable = [
+    missing('data'),
+    ...(before === 'null' ? [] : [missing('prechange')]),
+    ...(after === 'null' ? [] : [missing('postchange')]),
+  ];
+  return {
+    id: eventId(generation, change, `${table.model}\0`),
+    key: '',
+    json:
+      `${envelopeOf(change, table, context)},"data":{},"snapshots":{"prechange":${before},"postchange":${after}}` +
+      `,"unavailable":{${unavailable.join(',')}}}`,
+  };
+}
+
+function envelopeOf(change: Change, table: Table, context: Context): string {
+  return (
+    `{"event":"${change.kind}","timestamp":"${formatTimestamp(change.transaction.committedAtUs)}"` +
+    `,"model":${jsonString(table.model)},"username":${orNull(context.username)}` +
+    `,"request_id":${orNull(context.requestId)}`
+  );
 }
 
 function orNull(text: string | null): string {

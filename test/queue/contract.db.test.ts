@@ -50,9 +50,13 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
     return PostgresStore.open({ target, prefix, clock: systemClock });
   };
 
+  /** Another process's connection to the same store. */
+  const sibling = async (prefix: string): Promise<QueueStore> => openPrefix(prefix);
+
   /** A store that is set up, with a capturing daemon's fence and a cursor over positions. */
   async function prepared() {
-    const store = await open();
+    const prefix = `p${randomBytes(6).toString('hex')}`;
+    const store = await openPrefix(prefix);
     await store.initialise(installation, 'pos-0');
     const fence = await store.takeFence();
     let at = 0;
@@ -66,6 +70,7 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
       store.claim({ webhook, process, maxJobs: 10, nowMs });
     return {
       store,
+      prefix,
       flush,
       claim,
       async [Symbol.asyncDispose]() {
@@ -274,12 +279,17 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
 
   it.skipIf(isSkipped)('wakes other processes for new work and for a resumed Webhook', async () => {
     await using queue = await prepared();
+    const other = await sibling(queue.prefix);
     const woken: string[] = [];
-    await queue.store.onWake((webhooks) => woken.push(...webhooks));
+    const own: string[] = [];
+    await other.onWake((webhooks) => woken.push(...webhooks));
+    await queue.store.onWake((webhooks) => own.push(...webhooks));
     await queue.flush({ a: [delivery(), delivery()], b: [delivery()] });
     await until(() => woken.includes('a') && woken.includes('b'));
     await queue.store.resume('c');
-    await until(() => woken.includes('c'));
+    await until(() => woken.includes('c') && own.includes('c'));
+    expect(own).toEqual(['c']);
+    await other.close();
   });
 
   it.skipIf(isSkipped)('carries 200 Webhooks over a few connections', async () => {

@@ -22,6 +22,7 @@ import {
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
+import { newSender, readWake } from '../wake.ts';
 import { queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
@@ -52,6 +53,7 @@ export class PostgresStore implements QueueStore {
   readonly #sql: Statements;
   readonly #durable: Pool;
   readonly #fast: Pool;
+  readonly #sender = newSender();
   #listener: Client | null = null;
   #isClosed = false;
 
@@ -149,6 +151,7 @@ export class PostgresStore implements QueueStore {
         failed.map((one) => Buffer.byteLength(one.delivery.json)),
         failed.map((one) => encodePayload([one.delivery])),
         this.#schema,
+        this.#sender,
       ],
       'flush',
     );
@@ -202,7 +205,10 @@ export class PostgresStore implements QueueStore {
 
   async onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {
     const client = await connect(this.#options.target);
-    client.on('notification', ({ payload }) => callback(payload ? payload.split(',') : []));
+    client.on('notification', ({ payload }) => {
+      const webhooks = readWake(payload ?? '', this.#sender);
+      if (webhooks.length > 0) callback(webhooks);
+    });
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
       if (!this.#isClosed) void this.#listenAgain(callback);

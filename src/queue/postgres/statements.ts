@@ -16,7 +16,8 @@ export interface Statements {
 /** @param q the schema, checked to be a plain identifier */
 export function statementsFor(q: string): Statements {
   return {
-    // $1 fence, $2 from, $3 to, $4 definitions; $5–$10 batches; $11–$18 failed Deliveries; $19 channel
+    // $1 fence, $2 from, $3 to, $4 definitions; $5–$10 batches; $11–$18 failed Deliveries; $19 channel,
+    // $20 sender. A list that is too long for a notification is cut; polling finds the rest.
     flush: `
       with guard as (
         update ${q}.store set position = $3, definitions = coalesce($4, definitions)
@@ -55,7 +56,7 @@ export function statementsFor(q: string): Statements {
           failed_total = w.failed_total + excluded.failed_total
       )
       select exists (select from guard) as done,
-        (select pg_notify($19, string_agg(distinct webhook, ',')) from batch having count(*) > 0)`,
+        (select pg_notify($19, $20 || '|' || left(string_agg(distinct webhook, ','), 7900)) from batch having count(*) > 0)`,
 
     // $1 process, $2 now, $3 time to live, $4 channel
     heartbeat: `
@@ -78,7 +79,7 @@ export function statementsFor(q: string): Statements {
         ) as f
         where w.key = f.webhook
       )
-      select pg_notify($4, string_agg(distinct webhook, ',')) from freed having count(*) > 0`,
+      select pg_notify($4, '|' || left(string_agg(distinct webhook, ','), 7900)) from freed having count(*) > 0`,
 
     // $1 webhook, $2 process, $3 most jobs, $4 now
     claim: `
@@ -210,7 +211,7 @@ export function statementsFor(q: string): Statements {
         insert into ${q}.webhook (key, is_paused) values ($1, $2)
         on conflict (key) do update set is_paused = excluded.is_paused
       )
-      select pg_notify($3, $1)`,
+      select pg_notify($3, '|' || $1)`,
 
     // $1 webhook, $2 most
     failed: `

@@ -19,6 +19,7 @@ import {
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
+import { newSender, readWake } from '../wake.ts';
 import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, RELEASE, REPORT } from './scripts.ts';
 
 export interface RedisStoreOptions {
@@ -41,6 +42,7 @@ export class RedisStore implements QueueStore {
   readonly #prefix: string;
   readonly #channel: string;
   readonly #digests = new Map<string, string>();
+  readonly #sender = newSender();
   #subscriber: Redis | null = null;
 
   private constructor(options: RedisStoreOptions, redis: Redis) {
@@ -110,6 +112,7 @@ export class RedisStore implements QueueStore {
       flush.to,
       flush.definitions ?? '',
       this.#channel,
+      this.#sender,
       batches.length,
       ...batches.flatMap(({ webhook, size, bytes, firstId, lastId, payload }) => [
         webhook,
@@ -173,7 +176,10 @@ export class RedisStore implements QueueStore {
   async onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {
     const subscriber = newClient(this.#options, true);
     this.#subscriber = subscriber;
-    subscriber.on('message', (_channel: string, message: string) => callback(message.split(',')));
+    subscriber.on('message', (_channel: string, message: string) => {
+      const webhooks = readWake(message, this.#sender);
+      if (webhooks.length > 0) callback(webhooks);
+    });
     await subscriber.connect();
     await subscriber.subscribe(this.#channel);
   }

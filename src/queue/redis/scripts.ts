@@ -55,9 +55,9 @@ local function give_back(id)
 end
 `;
 
-/** p, fence, from, to, definitions or '', channel, n, n batches of 6, m, m failed of 8 → done | fenced */
+/** p, fence, from, to, definitions or '', channel, sender, n, n batches of 6, m, m failed of 8 → done | fenced */
 export const FLUSH = `${COMMON}
-local fence, from, to, definitions, channel = arg(), arg(), arg(), arg(), arg()
+local fence, from, to, definitions, channel, sender = arg(), arg(), arg(), arg(), arg(), arg()
 local store = redis.call('HMGET', KEYS[1], 'fence', 'position')
 if store[1] ~= fence then return 'fenced' end
 if store[2] ~= from then
@@ -81,7 +81,7 @@ redis.call('HSET', KEYS[1], 'position', to)
 if definitions ~= '' then redis.call('HSET', KEYS[1], 'definitions', definitions) end
 if #list > 0 then
   redis.call('SADD', p .. 'webhooks', unpack(list))
-  redis.call('PUBLISH', channel, table.concat(list, ','))
+  redis.call('PUBLISH', channel, sender .. '|' .. table.concat(list, ','))
 end
 return 'done'
 `;
@@ -99,7 +99,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', p .. 'process', '-inf', '(' ..
   redis.call('DEL', p .. 'owned:' .. dead)
   redis.call('ZREM', p .. 'process', dead)
 end
-if #list > 0 then redis.call('PUBLISH', channel, table.concat(list, ',')) end
+if #list > 0 then redis.call('PUBLISH', channel, '|' .. table.concat(list, ',')) end
 `;
 
 /** p, webhook, process, most jobs, now → [is paused, next due or '', id, attempts, done, payload, …] */
@@ -184,7 +184,7 @@ redis.call('SADD', p .. 'webhooks', w)
 local next = redis.call('ZRANGE', p .. 'ready:' .. w, 0, 0, 'WITHSCORES')
 if paused == '0' and next[2] then redis.call('ZADD', p .. 'due', next[2], w) end
 if paused == '1' then redis.call('ZREM', p .. 'due', w) end
-redis.call('PUBLISH', channel, w)
+redis.call('PUBLISH', channel, '|' .. w)
 `;
 
 /** p, format, installation, position */

@@ -1,0 +1,91 @@
+/** Finds and loads the configuration file for a command. */
+import { readFileSync } from 'node:fs';
+import { type LoadedConfig, type LoadOptions, type LoadResult, loadConfig } from '../config/load.ts';
+import type { Mistake } from '../config/mistakes.ts';
+import type { VariableSource } from '../config/variables.ts';
+import { causeCode, WalhookError } from '../core/errors.ts';
+import { type Definitions, defineWebhooks } from '../definitions.ts';
+import type { CommandIo, CommonOptions } from './io.ts';
+
+export interface ConfigFile {
+  readonly path: string;
+  readonly result: LoadResult;
+  /** The webhooks, compiled; null where the file has mistakes. */
+  readonly definitions: Definitions | null;
+  /** Those of the file's shape, and those that compiling the webhooks found. */
+  readonly mistakes: readonly Mistake[];
+}
+
+/** The file of `--config`, `$WALHOOK_CONFIG` or `./walhook.yaml`. */
+export function configPath(options: CommonOptions, io: CommandIo): string {
+  return options.config ?? io.env['WALHOOK_CONFIG'] ?? './walhook.yaml';
+}
+
+/** Reads the file. Throws CONFIG_NOT_FOUND; mistakes are part of the answer. */
+export function readConfigFile(
+  options: CommonOptions,
+  io: CommandIo,
+  how: Omit<LoadOptions, 'source'> = {},
+): ConfigFile {
+  const path = configPath(options, io);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new WalhookError(
+      'CONFIG_NOT_FOUND',
+      `expected a configuration file at ${path}, found ${causeCode(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const result = loadConfig(text, { ...how, source: variableSource(io) });
+  const definitions = result.loaded === null ? null : defineWebhooks(result.loaded.config);
+  return {
+    path,
+    result,
+    definitions,
+    mistakes: [...result.mistakes, ...compiled(result.loaded, definitions)],
+  };
+}
+
+/** Loads the file or throws CONFIG_INVALID with every mistake in its message. */
+export function loadConfigFile(
+  options: CommonOptions,
+  io: CommandIo,
+  how: Omit<LoadOptions, 'source'> = {},
+): LoadedConfig {
+  const file = readConfigFile(options, io, how);
+  const { loaded } = file.result;
+  if (loaded === null || file.mistakes.length > 0) throw invalidConfig(file);
+  return loaded;
+}
+
+/** Every mistake of a file as one error. */
+export function invalidConfig({ path, mistakes }: ConfigFile): WalhookError {
+  const count = mistakes.length === 1 ? 'one mistake' : `${mistakes.length} mistakes`;
+  return new WalhookError(
+    'CONFIG_INVALID',
+    `expected a valid configuration, found ${count}\n${mistakes.map((mistake) => `  ${formatMistake(path, mistake)}`).join('\n')}`,
+  );
+}
+
+/** `walhook.yaml:12: webhooks[0].url: expected …` */
+export function formatMistake(path: string, { line, path: at, message }: Mistake): string {
+  return [line === null ? path : `${path}:${line}`, at, message].filter((part) => part !== '').join(': ');
+}
+
+function compiled(loaded: LoadedConfig | null, definitions: Definitions | null): Mistake[] {
+  return (definitions?.mistakes ?? []).map(({ path, message }) => ({
+    path: path
+      .map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`))
+      .join(''),
+    line: loaded?.line(path) ?? null,
+    message,
+  }));
+}
+
+function variableSource(io: CommandIo): VariableSource {
+  return { env: io.env, readFile: (path) => readFileSync(path, 'utf8') };
+}

@@ -1,0 +1,35 @@
+/** The services of a configuration, opened for one command and closed after it. */
+import type { Client } from 'pg';
+import type { LoadedConfig } from '../config/load.ts';
+import { systemClock } from '../core/clock.ts';
+import type { Scope } from '../core/lifecycle.ts';
+import { connect } from '../database/connect.ts';
+import { openQueue } from '../queue/open.ts';
+import { queueSchema } from '../queue/postgres/postgresStore.ts';
+import type { QueueStore } from '../queue/store.ts';
+import { type Services, servicesOf } from '../services.ts';
+import type { Names } from '../setup/state.ts';
+
+export interface OpenServices {
+  readonly services: Services;
+  readonly client: Client;
+  readonly store: QueueStore;
+}
+
+/** Connects to the watched database and the queue. Throws POSTGRES_UNREACHABLE or QUEUE_UNREACHABLE. */
+export async function openServices(loaded: LoadedConfig, scope: Scope): Promise<OpenServices> {
+  const services = servicesOf(loaded);
+  const client = await connect(services.lookups);
+  scope.defer(() => client.end());
+  const store = await openQueue(services.queue, systemClock);
+  scope.defer(() => store.close());
+  return { services, client, store };
+}
+
+export function namesOf({ config }: LoadedConfig): Names {
+  return {
+    slot: config.postgres.slot,
+    publication: config.postgres.publication,
+    ownSchemas: ['walhook', queueSchema(config.queue.prefix)],
+  };
+}

@@ -1,0 +1,173 @@
+/** `walhook setup` and `walhook teardown`. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { LoadedConfig } from '../config/load.ts';
+import { parseDuration } from '../config/units.ts';
+import { WalhookError } from '../core/errors.ts';
+import { Scope } from '../core/lifecycle.ts';
+import { formatLsn } from '../core/lsn.ts';
+import { connect } from '../database/connect.ts';
+import { servicesOf } from '../services.ts';
+import { applySections, bind, createSlot } from '../setup/apply.ts';
+import { planSetup, type SectionName, type SetupPlan, type SetupWish } from '../setup/plan.ts';
+import { type DatabaseState, readDatabaseState } from '../setup/state.ts';
+import { planTeardown } from '../setup/teardown.ts';
+import { loadConfigFile } from './configFile.ts';
+import { namesOf, openServices } from './connections.ts';
+import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
+
+const SECTIONS: readonly SectionName[] = ['publication', 'schema', 'slot'];
+
+export interface SetupOptions extends CommonOptions {
+  readonly print?: boolean;
+  readonly only?: string;
+  /** commander's --no-schema. */
+  readonly schema?: boolean;
+  readonly timeout?: string;
+}
+
+/** Creates what the database needs. Idempotent. */
+export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitStatus> {
+  const loaded = loadConfigFile(options, io);
+  const only = sectionsOf(options);
+  const timeoutMs = timeoutOf(options.timeout ?? '60s');
+  await using scope = new Scope();
+  if (options.print === true) {
+    const client = await connect(servicesOf(loaded).lookups);
+    scope.defer(() => client.end());
+    const state = await readDatabaseState(client, namesOf(loaded));
+    io.out(printedPlan(planSetup(state, wishOf(loaded, state, only))));
+    return 0;
+  }
+  const { client, store } = await openServices(loaded, scope);
+  const state = await readDatabaseState(client, namesOf(loaded));
+  const plan = planSetup(state, wishOf(loaded, state, only));
+  if (plan.refused.length > 0) throw new WalhookError('SETUP_UNSAFE', plan.refused.join('; '));
+  for (const note of plan.notes) io.out(line(`note: ${note}`));
+  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, loaded);
+  await applySections(client, plan, state);
+  for (const section of plan.sections) io.out(line(`${section.name}: ${done(section.statements)}`));
+  if (!only.includes('slot')) return 0;
+
+  const [statement] = plan.sections.find((section) => section.name === 'slot')?.statements ?? [];
+  const startsAt =
+    statement === undefined ? state.slot.confirmedFlushLsn : await createSlot(client, statement, timeoutMs);
+  const fresh = await readDatabaseState(client, namesOf(loaded));
+  const { slot } = loaded.config.postgres;
+  const { environment } = loaded.config;
+  const installation = await bind(client, store, fresh, { slot, environment }, startsAt);
+  io.out(line(`queue: bound to the slot ${slot}, generation ${installation.generation}`));
+  io.out(
+    line(`Changes committed from ${formatLsn(startsAt)} on are captured. Next: walhook check, walhook run`),
+  );
+  return 0;
+}
+
+/** A slot is made only where none is remembered: one that is gone took Changes with it. */
+function refuseLostSlot(state: DatabaseState, isBound: boolean, { config }: LoadedConfig): void {
+  const { slot } = config.postgres;
+  const isRemembered = isBound || state.installation !== null;
+  if (isRemembered && (state.slot.walStatus === 'missing' || state.slot.walStatus === 'lost')) {
+    throw new WalhookError(
+      'SLOT_LOST',
+      `expected the slot ${slot}, which setup made before, found it ${state.slot.walStatus === 'lost' ? 'invalidated' : 'gone'}`,
+    );
+  }
+  if (state.slot.walStatus !== 'missing' && state.slot.plugin !== 'pgoutput') {
+    throw new WalhookError(
+      'SLOT_FOREIGN',
+      `expected ${slot} to be a slot of pgoutput, found ${state.slot.plugin ?? 'a physical one'}`,
+    );
+  }
+}
+
+function done(statements: readonly string[]): string {
+  return statements.length === 0 ? 'was there' : 'created';
+}
+
+function sectionsOf(options: SetupOptions): SectionName[] {
+  const wanted = options.only?.split(',').map((name) => name.trim()) ?? [...SECTIONS];
+  const unknown = wanted.find((name) => !SECTIONS.some((section) => section === name));
+  if (unknown !== undefined) {
+    throw new WalhookError('USAGE', `--only: expected ${SECTIONS.join(', ')}, found ${unknown}`);
+  }
+  return SECTIONS.filter((name) => wanted.includes(name) && (name !== 'schema' || options.schema !== false));
+}
+
+function timeoutOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null)
+    throw new WalhookError('USAGE', `--timeout: expected a duration such as 60s, found ${text}`);
+  return ms;
+}
+
+function wishOf({ config }: LoadedConfig, state: DatabaseState, only: readonly SectionName[]): SetupWish {
+  return {
+    slot: config.postgres.slot,
+    publication: config.postgres.publication,
+    patterns: config.postgres.tables,
+    modelTables: config.models.map((model) => model.table),
+    only,
+    schemaSql: readFileSync(fileURLToPath(new URL('../../sql/schema.sql', import.meta.url)), 'utf8'),
+    role: state.role.name,
+    pluginName: 'pgoutput',
+  };
+}
+
+function printedPlan({ sections, refused, notes }: SetupPlan): string {
+  const parts = sections.map(({ name, needs, statements }) => {
+    const body = statements.length === 0 ? '-- nothing to do: it is there already' : statements.join('\n\n');
+    return `-- Section ${name}, as ${needs}\n\n${body}\n`;
+  });
+  const remarks = [
+    ...refused.map((reason) => `-- NOT DONE: ${reason}\n`),
+    ...notes.map((note) => `-- note: ${note}\n`),
+  ];
+  const queue =
+    '-- Then, as the role of postgres.url: walhook setup, which binds the queue and does what is left.\n';
+  return [...remarks, ...parts, queue].join('\n');
+}
+
+export interface TeardownOptions extends CommonOptions {
+  readonly print?: boolean;
+  readonly discard?: boolean;
+}
+
+/** Drops what setup made; refuses to throw away what has not been delivered without `--discard`. */
+export async function teardown(options: TeardownOptions, io: CommandIo): Promise<ExitStatus> {
+  const loaded = loadConfigFile(options, io);
+  await using scope = new Scope();
+  const { client, store } = await openServices(loaded, scope);
+  const names = namesOf(loaded);
+  const state = await readDatabaseState(client, names);
+  if (state.slot.activePid !== null) {
+    throw new WalhookError(
+      'SLOT_IN_USE',
+      `expected the slot ${names.slot} to be free, found process ${state.slot.activePid} using it`,
+      {
+        remedy: 'stop walhook run first',
+      },
+    );
+  }
+  const plan = await planTeardown(client, store, state, names);
+  for (const note of plan.notes) io.out(line(options.print === true ? `-- note: ${note}` : `note: ${note}`));
+  for (const loss of plan.losses)
+    io.out(line(options.print === true ? `-- lost: ${loss}` : `would be lost: ${loss}`));
+  if (options.print === true) {
+    for (const statement of plan.statements) io.out(line(statement));
+    return 0;
+  }
+  if (plan.losses.length > 0 && options.discard !== true) {
+    throw new WalhookError(
+      'TEARDOWN_LOSES',
+      `expected nothing undelivered, found ${plan.losses.join(' and ')}`,
+    );
+  }
+  for (const statement of plan.statements) {
+    await client.query(statement);
+    io.out(line(`done: ${statement.split('\n')[0]}`));
+  }
+  await store.destroy();
+  io.out(line('done: the queue is empty'));
+  return 0;
+}

@@ -1,0 +1,230 @@
+/**
+ * The Deliveries of one Webhook in this process: takes jobs, keeps `concurrency` requests in flight, hands
+ * outcomes to the reporter. A lane exists while its Webhook has work, and knows nothing of other Webhooks.
+ */
+import type { Agent } from 'undici';
+import type { Clock } from '../core/clock.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
+import type { Failpoint } from '../core/failpoint.ts';
+import type { Logger } from '../core/logger.ts';
+import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import { createAgent, send } from './http.ts';
+import { type AttemptResult, decide, type RetryPolicy } from './outcome.ts';
+import type { Reporter } from './reporter.ts';
+import { type PreparedRequest, prepareRequest, type RequestShape } from './request.ts';
+
+/** A Webhook as deliver needs it. */
+export interface DeliverTarget extends RequestShape {
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number;
+  readonly concurrency: number;
+}
+
+export interface LaneOptions {
+  readonly store: DeliverStore;
+  readonly process: string;
+  readonly reporter: Reporter;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly userAgent: string;
+  readonly failpoint: Failpoint;
+  /** Whether this process still counts as alive: otherwise its jobs may be another's by now. */
+  readonly isAlive: () => boolean;
+  /** Aborts what is in flight. */
+  readonly abortSignal: AbortSignal;
+  /** Called when nothing is left to do here. */
+  readonly onIdle: () => void;
+}
+
+/** One Delivery of a taken job that was not begun yet. */
+interface Item {
+  readonly job: OpenJob;
+  readonly index: number;
+}
+
+interface OpenJob {
+  readonly claimed: ClaimedJob;
+  /** Deliveries whose outcome is not known yet. */
+  left: number;
+  /** Of them, those that are neither begun nor given back. */
+  waiting: number;
+}
+
+/** How many jobs one claim takes at most: singles after failures, batches of 25 otherwise. */
+const MAX_JOBS = 8;
+
+export class Lane {
+  readonly #target: DeliverTarget;
+  readonly #options: LaneOptions;
+  readonly #agent: Agent;
+  readonly #jobs = new Map<string, OpenJob>();
+  #items: Item[] = [];
+  #inFlight = 0;
+  #claiming: Promise<void> | null = null;
+  #mayHaveMore = false;
+  #isStopped = false;
+
+  constructor(target: DeliverTarget, options: LaneOptions) {
+    this.#target = target;
+    this.#options = options;
+    this.#agent = createAgent(target.concurrency, target.timeoutMs);
+  }
+
+  /** Ids of the jobs this lane has taken. */
+  get jobIds(): string[] {
+    return [...this.#jobs.keys()];
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight === 0 && this.#items.length === 0 && this.#claiming === null;
+  }
+
+  /** There may be work, or the Webhook was paused or resumed. */
+  wake(): void {
+    this.#mayHaveMore = true;
+    this.#pump();
+  }
+
+  /** Takes nothing further and gives back what was not begun; resolves when nothing is in flight. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#claiming;
+    await this.#giveBack();
+    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#whenSent.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  readonly #whenSent: (() => void)[] = [];
+
+  #pump(): void {
+    const { isAlive } = this.#options;
+    while (!this.#isStopped && this.#inFlight < this.#target.concurrency && isAlive()) {
+      const item = this.#items.shift();
+      if (item === undefined) break;
+      item.job.waiting -= 1;
+      this.#inFlight += 1;
+      void this.#attempt(item);
+    }
+    const wantsMore = this.#items.length < this.#target.concurrency && this.#mayHaveMore;
+    if (!this.#isStopped && wantsMore && this.#claiming === null && isAlive()) {
+      this.#claiming = this.#claim().finally(() => {
+        this.#claiming = null;
+        this.#pump();
+      });
+    } else if (this.isIdle) {
+      this.#options.onIdle();
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const { store, process, clock, log } = this.#options;
+    this.#mayHaveMore = false;
+    try {
+      const { jobs, isPaused } = await store.claim({
+        webhook: this.#target.key,
+        process,
+        maxJobs: MAX_JOBS,
+        nowMs: clock.now(),
+      });
+      for (const claimed of jobs) this.#open(claimed);
+      if (jobs.length === MAX_JOBS) this.#mayHaveMore = true;
+      if (isPaused) await this.#giveBack();
+    } catch (error) {
+      const known = toWalhookError(error);
+      log.warn({ webhook: this.#target.key, code: known.code }, `no jobs taken: ${known.message}`);
+    }
+  }
+
+  #open(claimed: ClaimedJob): void {
+    const open = claimed.deliveries.flatMap((_, index) => ((claimed.done >> index) & 1 ? [] : [index]));
+    const job: OpenJob = { claimed, left: open.length, waiting: open.length };
+    this.#jobs.set(claimed.id, job);
+    for (const index of open) this.#items.push({ job, index });
+  }
+
+  /** Lets go of the jobs of which nothing is in flight, without telling the store. Returns them. */
+  forgetIdle(): ClaimedJob[] {
+    const idle = new Set([...this.#jobs.values()].filter((job) => job.waiting === job.left));
+    this.#items = this.#items.filter((item) => !idle.has(item.job));
+    for (const job of idle) this.#jobs.delete(job.claimed.id);
+    return [...idle].map((job) => job.claimed);
+  }
+
+  async #giveBack(): Promise<void> {
+    const idle = this.forgetIdle();
+    if (idle.length === 0) return;
+    // What is done of them must stand in the store before another process takes them.
+    await this.#options.reporter.drain();
+    await this.#options.store.release(this.#options.process, idle);
+  }
+
+  async #attempt({ job, index }: Item): Promise<void> {
+    const { clock, failpoint, reporter, abortSignal } = this.#options;
+    const startedMs = clock.monotonic();
+    const result = await this.#try(job.claimed, index);
+    if (result.kind === 'response') failpoint.reach('after_response');
+    this.#inFlight -= 1;
+    // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
+    if (!(abortSignal.aborted && result.kind === 'timeout')) {
+      const delivery = job.claimed.deliveries[index];
+      const attempts = job.claimed.attempts + 1;
+      const outcome = decide(result, this.#target.retry, {
+        attempts,
+        ageMs: clock.now() - (delivery?.committedAtMs ?? 0),
+        nowMs: clock.now(),
+        random: Math.random(),
+      });
+      job.left -= 1;
+      if (job.left === 0) this.#jobs.delete(job.claimed.id);
+      this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
+      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
+    }
+    for (const resolve of this.#whenSent.splice(0)) resolve();
+    this.#pump();
+  }
+
+  async #try(job: ClaimedJob, index: number): Promise<AttemptResult> {
+    const { clock, userAgent, abortSignal } = this.#options;
+    const delivery = job.deliveries[index];
+    let request: PreparedRequest;
+    try {
+      if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
+      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
+    } catch (error) {
+      return unsendable(error);
+    }
+    return await send(this.#agent, request, this.#target.timeoutMs, abortSignal);
+  }
+
+  /** One line per Attempt; what was sent and what came back is never in it. */
+  #tell(job: ClaimedJob, index: number, outcome: Outcome, durationMs: number): void {
+    const fields = {
+      webhook: this.#target.key,
+      event: job.deliveries[index]?.eventId,
+      attempt: job.attempts + 1,
+      durationMs: Math.round(durationMs),
+    };
+    const { log } = this.#options;
+    if (outcome.kind === 'delivered') log.debug(fields, 'delivered');
+    else if (outcome.kind === 'retry')
+      log.info({ ...fields, due: new Date(outcome.dueMs).toISOString() }, 'to be retried');
+    else log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
+  }
+}
+
+const UNSENDABLE = {
+  TEMPLATE_FAILED: 'template',
+  URL_INVALID: 'url',
+  HEADER_INVALID: 'header',
+} as const;
+
+function unsendable(error: unknown): AttemptResult {
+  const known = toWalhookError(error);
+  const reason = Object.hasOwn(UNSENDABLE, known.code)
+    ? UNSENDABLE[known.code as keyof typeof UNSENDABLE]
+    : 'template';
+  return { kind: 'unsendable', reason, detail: known.message };
+}

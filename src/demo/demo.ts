@@ -1,0 +1,1 @@
+export interface DemoOptions { readonly once?: boolean; readonly sql?: string }

@@ -1,0 +1,226 @@
+/**
+ * Collects Deliveries and puts them into the store, flush by flush.
+ *
+ * There is no timer. While a flush is on its way the next one fills; an idle stream flushes at once. So
+ * under light load a flush holds one Transaction and latency is lowest, and under load the cost of a flush
+ * is shared by many. What waits here is bounded: `ready` resolves when there is room.
+ *
+ * One flush is at most one transaction of the store; a flush that failed is repeated as it was, until it is
+ * stored or the daemon stops. Only then is its position settled.
+ */
+
+import { backoffMs } from '../core/backoff.ts';
+import type { Clock } from '../core/clock.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
+import type { Failpoint } from '../core/failpoint.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Lsn } from '../core/lsn.ts';
+import { type QueuedDelivery, toBatches } from '../queue/delivery.ts';
+import type { CaptureStore, FailedDelivery, Flush } from '../queue/store.ts';
+import { formatPosition, isAfter, type Position } from './position.ts';
+
+export interface EnqueuerOptions {
+  readonly store: CaptureStore;
+  readonly fence: number;
+  /** Where the store stands. */
+  readonly position: Position;
+  /** Published with the first flush; null when the store has them. */
+  readonly definitions: string | null;
+  /** Called when everything that ends at or before `lsn` is in the store. */
+  readonly onSettled: (lsn: Lsn) => void;
+  /** Called with the Webhooks that have new jobs. */
+  readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly failpoint: Failpoint;
+  readonly signal: AbortSignal;
+}
+
+/** What may wait for the flush under way: enough to fill the next one, little enough to hold in memory. */
+const MAX_WAITING_BYTES = 4 * 1_048_576;
+const MAX_WAITING_DELIVERIES = 5_000;
+/** Where nothing matches, the position is stored this often: the acknowledgement never runs ahead of it. */
+const IDLE_FLUSH_MS = 1_000;
+const BACKOFF = { firstMs: 100, maxMs: 5_000 };
+
+export class Enqueuer {
+  readonly #options: EnqueuerOptions;
+  #waiting = new Map<string, QueuedDelivery[]>();
+  #failed: FailedDelivery[] = [];
+  #waitingBytes = 0;
+  #waitingDeliveries = 0;
+  /** Where the store will stand once what waits is in it, and what may be acknowledged then. */
+  #next: { readonly position: Position; readonly settles: Lsn | null };
+  #stored: Position;
+  #definitions: string | null;
+  #storedAtMs: number;
+  #running: Promise<void> | null = null;
+  #idleTimer: NodeJS.Timeout | null = null;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(options: EnqueuerOptions) {
+    this.#options = options;
+    this.#stored = options.position;
+    this.#next = { position: options.position, settles: null };
+    this.#definitions = options.definitions;
+    this.#storedAtMs = options.clock.monotonic();
+  }
+
+  add(webhook: string, delivery: QueuedDelivery): void {
+    const list = this.#waiting.get(webhook);
+    if (list === undefined) this.#waiting.set(webhook, [delivery]);
+    else list.push(delivery);
+    this.#waitingBytes += delivery.json.length;
+    this.#waitingDeliveries += 1;
+  }
+
+  addFailed(failed: FailedDelivery): void {
+    this.#failed.push(failed);
+    this.#waitingBytes += failed.delivery.json.length;
+    this.#waitingDeliveries += 1;
+  }
+
+  /**
+   * Says that every Delivery of the Changes before `position` has been added.
+   *
+   * @param settles what may be acknowledged once the position is stored; null within a Transaction
+   */
+  advance(position: Position, settles: Lsn | null): void {
+    if (isAfter(position, this.#next.position)) {
+      this.#next = { position, settles: settles ?? this.#next.settles };
+    } else if (settles !== null && !isAfter(position, this.#stored)) {
+      // Read again after a reconnect: the store has had it all along.
+      this.#options.onSettled(settles);
+    }
+  }
+
+  /** Starts a flush where there is something to store. Returns at once. */
+  flush(): void {
+    if (this.#running !== null || this.#failure !== null) return;
+    const isDue =
+      this.#waitingDeliveries > 0 ||
+      this.#definitions !== null ||
+      this.#options.clock.monotonic() - this.#storedAtMs >= IDLE_FLUSH_MS;
+    if (!this.#hasNews()) return;
+    if (!isDue) {
+      this.#flushLater();
+      return;
+    }
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Resolves when there is room for more. Throws what ended the flushing, e.g. QUEUE_FENCED. */
+  async ready(): Promise<void> {
+    while (
+      this.#running !== null &&
+      (this.#waitingBytes >= MAX_WAITING_BYTES || this.#waitingDeliveries >= MAX_WAITING_DELIVERIES)
+    ) {
+      await this.#running;
+    }
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** Stores everything that was added, or throws. For the end. */
+  async drain(): Promise<void> {
+    this.#storedAtMs = Number.NEGATIVE_INFINITY;
+    do {
+      this.flush();
+      await this.#running;
+      await this.ready();
+    } while (this.#hasNews() && !this.#options.signal.aborted);
+  }
+
+  /** Stops the timer of an idle stream. */
+  stop(): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
+  }
+
+  #hasNews(): boolean {
+    const { position } = this.#next;
+    return (
+      this.#waitingDeliveries > 0 ||
+      this.#definitions !== null ||
+      position.lsn !== this.#stored.lsn ||
+      position.index !== this.#stored.index
+    );
+  }
+
+  #flushLater(): void {
+    this.#idleTimer ??= setTimeout(() => {
+      this.#idleTimer = null;
+      this.flush();
+    }, IDLE_FLUSH_MS);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#hasNews()) {
+        await this.#flushOnce();
+        if (this.#waitingDeliveries === 0) break;
+      }
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  async #flushOnce(): Promise<void> {
+    const { store, fence, onSettled, onQueued, clock, failpoint } = this.#options;
+    const waiting = this.#waiting;
+    const { position, settles } = this.#next;
+    const flush: Flush = {
+      fence,
+      from: formatPosition(this.#stored),
+      to: formatPosition(position),
+      batches: [...waiting].flatMap(([webhook, deliveries]) => toBatches(webhook, deliveries)),
+      failed: this.#failed,
+      definitions: this.#definitions,
+    };
+    this.#waiting = new Map();
+    this.#failed = [];
+    this.#waitingBytes = 0;
+    this.#waitingDeliveries = 0;
+    this.#definitions = null;
+    this.#next = { position, settles: null };
+    const result = await this.#persist(() => {
+      const stored = store.flush(flush);
+      failpoint.reach('inside_flush');
+      return stored;
+    });
+    if (result === 'fenced') {
+      throw new WalhookError(
+        'QUEUE_FENCED',
+        'expected to be the one that captures, found another daemon that is',
+      );
+    }
+    failpoint.reach('after_flush');
+    this.#stored = position;
+    this.#storedAtMs = clock.monotonic();
+    if (settles !== null) onSettled(settles);
+    if (waiting.size > 0) onQueued([...waiting.keys()]);
+  }
+
+  /** Repeats a flush until it is stored. Only the store being gone holds the stream, and it says so. */
+  async #persist(store: () => Promise<'done' | 'fenced'>): Promise<'done' | 'fenced'> {
+    const { clock, log, signal } = this.#options;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const result = await store();
+        if (tries > 1) log.info({ tries }, 'queue reached again');
+        return result;
+      } catch (error) {
+        const known = toWalhookError(error);
+        if (known.code !== 'QUEUE_UNREACHABLE' || signal.aborted) throw known;
+        const delayMs = backoffMs(tries, BACKOFF, Math.random());
+        const level = tries < 3 ? 'warn' : 'error';
+        log[level](
+          { code: known.code, tries, delayMs, try: known.remedy },
+          `flush not stored: ${known.message}`,
+        );
+        await clock.sleep(delayMs, signal);
+      }
+    }
+  }
+}

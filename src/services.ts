@@ -1,0 +1,48 @@
+/**
+ * Where the services are, as functions that read the configuration's values anew: a `${file:…}` in a URL is
+ * read again at each reconnect.
+ */
+import type { LoadedConfig } from './config/load.ts';
+import { WalhookError } from './core/errors.ts';
+import type { PostgresTarget } from './database/connect.ts';
+import { isRedisUrl, type QueueLocation } from './queue/open.ts';
+
+export interface Services {
+  /** Catalog and look-ups. */
+  readonly lookups: PostgresTarget;
+  /** The slot's connection. */
+  readonly replication: PostgresTarget;
+  readonly queue: QueueLocation;
+}
+
+/** Throws QUEUE_IN_WATCHED_DATABASE. */
+export function servicesOf(loaded: LoadedConfig): Services {
+  const { config } = loaded;
+  const { tls } = config.postgres;
+  const url = () => loaded.current(['postgres', 'url']);
+  const queueUrl = () => loaded.current(['queue', 'url']) ?? config.queue.url.reveal();
+  refuseWatchedDatabase(url(), queueUrl(), config.queue.same_database);
+  return {
+    lookups: { url, tls, role: 'watched' },
+    replication: {
+      url: () => loaded.current(['postgres', 'replication_url']) ?? url(),
+      tls,
+      role: 'watched',
+    },
+    queue: { url: queueUrl, prefix: config.queue.prefix },
+  };
+}
+
+/** A queue's writes in the watched WAL would be decoded and thrown away, each one. */
+function refuseWatchedDatabase(watched: string | null, queue: string, isAllowed: boolean): void {
+  if (isAllowed || watched === null || isRedisUrl(queue)) return;
+  const a = new URL(watched);
+  const b = new URL(queue);
+  const port = (url: URL) => url.port || '5432';
+  if (a.hostname === b.hostname && port(a) === port(b) && a.pathname === b.pathname) {
+    throw new WalhookError(
+      'QUEUE_IN_WATCHED_DATABASE',
+      `expected queue.url to name another database than postgres.url, found ${b.pathname.slice(1)} in both`,
+    );
+  }
+}

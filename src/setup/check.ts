@@ -1,0 +1,258 @@
+/**
+ * Preflight: what stands in the way of capturing, each with its remedy. Pure; the caller brings what was
+ * read of the database and the queue.
+ */
+import type { ErrorCode } from '../core/errors.ts';
+import type { StoreState } from '../queue/store.ts';
+import { chooseTables, hasUsableIdentity, ident, qualified } from './plan.ts';
+import type { DatabaseState } from './state.ts';
+
+/** A code of the catalogue, or of what only check finds. */
+export type FindingCode =
+  | ErrorCode
+  | 'TABLE_WITHOUT_KEY'
+  | 'TABLE_UNREADABLE'
+  | 'TABLE_UNPUBLISHED'
+  | 'PUBLICATION_PARTIAL'
+  | 'NO_BEFORE_IMAGE'
+  | 'WAL_UNLIMITED'
+  | 'NO_FREE_SLOT'
+  | 'QUEUE_NOT_DURABLE';
+
+export interface Finding {
+  readonly code: FindingCode;
+  /** `problem`: capturing fails or loses something. `advice`: it works, but. */
+  readonly level: 'problem' | 'advice';
+  readonly message: string;
+  /** A command or SQL to paste. */
+  readonly remedy: string;
+}
+
+export interface CheckInput {
+  readonly state: DatabaseState;
+  readonly slot: string;
+  readonly publication: string;
+  readonly plugin: string;
+  readonly patterns: readonly string[] | null;
+  readonly modelTables: readonly { readonly schema: string; readonly table: string }[];
+  readonly store: StoreState | null;
+  /** e.g. `append-only file…`; starts with `none` where nothing is durable. */
+  readonly durability: string;
+}
+
+export function checkDatabase(input: CheckInput): Finding[] {
+  return [
+    ...checkServer(input),
+    ...checkPublication(input),
+    ...checkTables(input),
+    ...checkBeforeImages(input),
+    ...checkSlot(input),
+    ...checkQueue(input),
+  ];
+}
+
+function checkServer({ state }: CheckInput): Finding[] {
+  const findings: Finding[] = [];
+  const { role } = state;
+  if (state.walLevel !== 'logical') {
+    findings.push({
+      code: 'WAL_LEVEL',
+      level: 'problem',
+      message: `expected wal_level = logical, found ${state.walLevel}`,
+      remedy: 'ALTER SYSTEM SET wal_level = logical; -- as superuser, then restart the server',
+    });
+  }
+  if (!role.mayReplicate) {
+    findings.push({
+      code: 'REPLICATION_PRIVILEGE',
+      level: 'problem',
+      message: `expected the role ${role.name} to have REPLICATION, found that it has not`,
+      remedy: `ALTER ROLE ${ident(role.name)} REPLICATION; -- as superuser`,
+    });
+  }
+  if (state.walLimitBytes === null) {
+    findings.push({
+      code: 'WAL_UNLIMITED',
+      level: 'advice',
+      message:
+        'expected max_slot_wal_keep_size to bound the WAL that a slot keeps, found no limit: while walhook is down, WAL grows until the disk is full',
+      remedy: "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf(); -- as superuser",
+    });
+  }
+  const needsSlot = state.slot.walStatus === 'missing';
+  if ((needsSlot && state.freeSlots < 1) || (state.slot.activePid === null && state.freeSenders < 1)) {
+    findings.push({
+      code: 'NO_FREE_SLOT',
+      level: 'problem',
+      message: `expected a free replication slot and WAL sender, found ${state.freeSlots} and ${state.freeSenders}`,
+      remedy:
+        'raise max_replication_slots and max_wal_senders and restart the server, or drop a slot nothing uses',
+    });
+  }
+  return findings;
+}
+
+function checkPublication({ state, publication: name }: CheckInput): Finding[] {
+  const { publication } = state;
+  if (publication === null) {
+    return [
+      {
+        code: 'PUBLICATION_MISSING',
+        level: 'problem',
+        message: `expected the publication ${name}, found none of that name`,
+        remedy: 'walhook setup --only publication',
+      },
+    ];
+  }
+  const findings: Finding[] = [];
+  if (publication.unpublished.length > 0) {
+    findings.push({
+      code: 'PUBLICATION_PARTIAL',
+      level: 'problem',
+      message: `expected ${name} to publish every operation, found without ${publication.unpublished.join(', ')}`,
+      remedy: `ALTER PUBLICATION ${ident(name)} SET (publish = 'insert, update, delete, truncate');`,
+    });
+  }
+  if (!publication.viaRoot && state.tables.some((table) => table.kind === 'p' && table.isPublished)) {
+    findings.push({
+      code: 'PUBLICATION_PARTIAL',
+      level: 'problem',
+      message: `expected ${name} to publish partitions under their root, found publish_via_partition_root = false`,
+      remedy: `ALTER PUBLICATION ${ident(name)} SET (publish_via_partition_root = true);`,
+    });
+  }
+  return findings;
+}
+
+function checkTables({ state, patterns, modelTables, publication }: CheckInput): Finding[] {
+  const chosen = chooseTables(state.tables, { patterns, modelTables });
+  const isWanted = (table: (typeof chosen)[number]) =>
+    patterns !== null || modelTables.length > 0 || table.isPublished;
+  const findings: Finding[] = [];
+  for (const table of state.tables.filter((one) => one.isPublished || chosen.includes(one))) {
+    const name = qualified(table);
+    if (!hasUsableIdentity(table)) {
+      findings.push({
+        code: 'TABLE_WITHOUT_KEY',
+        level: table.isPublished || isWanted(table) ? 'problem' : 'advice',
+        message: table.isPublished
+          ? `expected a primary key on the published table ${name}, found none: UPDATE and DELETE on it fail`
+          : `expected a primary key on ${name}, found none: it cannot be published without breaking UPDATE and DELETE`,
+        remedy: table.isPublished
+          ? `ALTER TABLE ${name} ADD PRIMARY KEY (…); -- or: ALTER PUBLICATION ${ident(publication)} DROP TABLE ${name};`
+          : `ALTER TABLE ${name} ADD PRIMARY KEY (…); -- or leave it out: tables: ["!${table.schema}.${table.name}"]`,
+      });
+      continue;
+    }
+    if (!table.isPublished && state.publication !== null && !state.publication.isAllTables) {
+      findings.push({
+        code: 'TABLE_UNPUBLISHED',
+        level: isWanted(table) ? 'problem' : 'advice',
+        message: `expected ${name} in the publication ${publication}, found it is not`,
+        remedy: 'walhook setup --only publication',
+      });
+    }
+    if (table.isPublished && !table.isReadable) {
+      findings.push({
+        code: 'TABLE_UNREADABLE',
+        level: 'advice',
+        message: `expected the role ${state.role.name} to read ${name}, found no SELECT: related rows cannot be looked up`,
+        remedy: `GRANT SELECT ON ${name} TO ${ident(state.role.name)};`,
+      });
+    }
+  }
+  return findings;
+}
+
+/** One finding for all: most webhooks do well without. */
+function checkBeforeImages({ state }: CheckInput): Finding[] {
+  const keyOnly = state.tables
+    .filter((table) => table.isPublished && table.identity !== 'full')
+    .map(qualified);
+  const [first, ...others] = keyOnly;
+  if (first === undefined) return [];
+  return [
+    {
+      code: 'NO_BEFORE_IMAGE',
+      level: 'advice',
+      message: `${first}${others.length === 0 ? ' sends' : ` and ${others.length} more tables send`} no row as it was before: prechange holds the key only`,
+      remedy: `ALTER TABLE ${first} REPLICA IDENTITY FULL; -- where webhooks need the before image`,
+    },
+  ];
+}
+
+function checkSlot({ state, slot, plugin, store }: CheckInput): Finding[] {
+  const found = state.slot;
+  if (found.walStatus === 'missing') {
+    return [
+      store === null
+        ? {
+            code: 'SLOT_MISSING',
+            level: 'problem',
+            message: `expected the replication slot ${slot}, found none of that name`,
+            remedy: 'walhook setup --only slot',
+          }
+        : {
+            code: 'SLOT_LOST',
+            level: 'problem',
+            message: `expected the replication slot ${slot}, which setup made, found none of that name`,
+            remedy: 'walhook setup --accept-gap',
+          },
+    ];
+  }
+  if (found.walStatus === 'lost') {
+    return [
+      {
+        code: 'SLOT_LOST',
+        level: 'problem',
+        message: `expected the slot ${slot} to hold its WAL, found it invalidated`,
+        remedy: 'walhook setup --accept-gap',
+      },
+    ];
+  }
+  if (found.plugin !== plugin || found.database !== state.identity.database) {
+    return [
+      {
+        code: 'SLOT_FOREIGN',
+        level: 'problem',
+        message: `expected a slot of ${plugin} in ${state.identity.database}, found ${found.plugin ?? 'a physical one'} in ${found.database ?? 'no database'}`,
+        remedy: 'choose another postgres.slot',
+      },
+    ];
+  }
+  return [];
+}
+
+function checkQueue({ state, store, durability }: CheckInput): Finding[] {
+  const findings: Finding[] = [];
+  if (durability.startsWith('none')) {
+    findings.push({
+      code: 'QUEUE_NOT_DURABLE',
+      level: 'advice',
+      message: `expected the queue's store to survive a crash, found durability: ${durability}`,
+      remedy: 'CONFIG SET appendonly yes; CONFIG REWRITE -- on the Redis of queue.url',
+    });
+  }
+  if (store === null) {
+    findings.push({
+      code: 'QUEUE_NOT_SET_UP',
+      level: 'problem',
+      message: "expected the queue's store to be bound to this database, found nothing of walhook in it",
+      remedy: 'walhook setup',
+    });
+    return findings;
+  }
+  const { installation } = store;
+  if (
+    installation.systemIdentifier !== state.identity.systemIdentifier ||
+    installation.database !== state.identity.database
+  ) {
+    findings.push({
+      code: 'NOT_MY_QUEUE',
+      level: 'problem',
+      message: `expected the queue of ${state.identity.database} on system ${state.identity.systemIdentifier}, found that of ${installation.database} on ${installation.systemIdentifier}`,
+      remedy: 'check queue.url and queue.prefix',
+    });
+  }
+  return findings;
+}

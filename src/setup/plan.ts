@@ -1,0 +1,188 @@
+/**
+ * What setup has to do to a database, decided without touching it: SQL in sections, each headed by the role
+ * it needs, and what it will not do because the application's own writes would fail. Pure.
+ */
+import type { DatabaseState, TableState } from './state.ts';
+
+export type SectionName = 'publication' | 'schema' | 'slot';
+
+export interface Section {
+  readonly name: SectionName;
+  /** Which role may run it, in words. */
+  readonly needs: string;
+  /** Empty where nothing is left to do. */
+  readonly statements: readonly string[];
+}
+
+export interface SetupPlan {
+  readonly sections: readonly Section[];
+  /** Tables whose writes would fail once published, by the reason. */
+  readonly refused: readonly string[];
+  /** What was left out or found different, for people. */
+  readonly notes: readonly string[];
+}
+
+export interface SetupWish {
+  readonly slot: string;
+  readonly publication: string;
+  /** `postgres.tables`; null: those of `models`, else all with a key. */
+  readonly patterns: readonly string[] | null;
+  /** Tables of `models`. */
+  readonly modelTables: readonly { readonly schema: string; readonly table: string }[];
+  readonly only: readonly SectionName[];
+  /** The text of sql/schema.sql. */
+  readonly schemaSql: string;
+  /** The role that `run` uses. */
+  readonly role: string;
+  readonly pluginName: string;
+}
+
+/** Marks a publication as ours: teardown drops no other. */
+export const PUBLICATION_COMMENT = 'Made by walhook setup.';
+
+export function planSetup(state: DatabaseState, wish: SetupWish): SetupPlan {
+  const refused: string[] = [];
+  const notes: string[] = [];
+  const sections: Section[] = [];
+  if (wish.only.includes('publication')) {
+    sections.push({
+      name: 'publication',
+      needs: 'the owner of the tables, with CREATE on the database',
+      statements: planPublication(state, wish, refused, notes),
+    });
+  }
+  if (wish.only.includes('schema')) {
+    sections.push({
+      name: 'schema',
+      needs: 'a role with CREATE on the database',
+      statements: planSchema(state, wish),
+    });
+  }
+  if (wish.only.includes('slot')) {
+    sections.push({
+      name: 'slot',
+      needs: 'a role with REPLICATION',
+      statements:
+        state.slot.walStatus === 'missing'
+          ? [`select pg_create_logical_replication_slot(${literal(wish.slot)}, ${literal(wish.pluginName)});`]
+          : [],
+    });
+  }
+  return { sections, refused, notes };
+}
+
+function planPublication(
+  state: DatabaseState,
+  wish: SetupWish,
+  refused: string[],
+  notes: string[],
+): string[] {
+  const { publication } = state;
+  const chosen = chooseTables(state.tables, wish, notes);
+  const safe = chosen.filter((table) => {
+    if (hasUsableIdentity(table)) return true;
+    if (isNamed(table, wish)) {
+      refused.push(
+        `${qualified(table)} has no primary key: once published, every UPDATE and DELETE of the application on it would fail`,
+      );
+    } else {
+      notes.push(`${qualified(table)} is left out: it has no primary key`);
+    }
+    return false;
+  });
+  const name = ident(wish.publication);
+  const list = (tables: readonly TableState[]) => tables.map((table) => `  ${qualified(table)}`).join(',\n');
+  if (publication === null) {
+    const tables = safe.length === 0 ? '' : ` for table\n${list(safe)}\n `;
+    return [
+      `create publication ${name}${tables} with (publish_via_partition_root = true);`,
+      `comment on publication ${name} is ${literal(PUBLICATION_COMMENT)};`,
+    ];
+  }
+  if (publication.isAllTables) {
+    notes.push(
+      `the publication ${wish.publication} is FOR ALL TABLES: a table made later without a key will refuse UPDATE and DELETE`,
+    );
+    return [];
+  }
+  const statements: string[] = [];
+  const missing = safe.filter((table) => !table.isPublished);
+  if (missing.length > 0) statements.push(`alter publication ${name} add table\n${list(missing)};`);
+  if (!publication.viaRoot && state.tables.some((table) => table.kind === 'p')) {
+    statements.push(`alter publication ${name} set (publish_via_partition_root = true);`);
+  }
+  const extra = state.tables.filter((table) => table.isPublished && !chosen.includes(table));
+  for (const table of extra) notes.push(`${qualified(table)} is published too and stays so`);
+  return statements;
+}
+
+function planSchema(state: DatabaseState, wish: SetupWish): string[] {
+  const grant = `grant usage on schema walhook to ${ident(wish.role)};\ngrant select, insert, update, delete on walhook.installation to ${ident(wish.role)};`;
+  return state.hasHelpers ? [] : [wish.schemaSql.trim(), grant];
+}
+
+/** The tables that were asked for. */
+export function chooseTables(
+  tables: readonly TableState[],
+  wish: Pick<SetupWish, 'patterns' | 'modelTables'>,
+  notes: string[] = [],
+): TableState[] {
+  if (wish.patterns !== null) return tables.filter((table) => matchesPatterns(table, wish.patterns ?? []));
+  if (wish.modelTables.length === 0) return [...tables];
+  for (const { schema, table } of wish.modelTables) {
+    if (!tables.some((known) => known.schema === schema && known.name === table)) {
+      notes.push(`the table ${schema}.${table} of a model does not exist, or this role cannot see it`);
+    }
+  }
+  return tables.filter((table) =>
+    wish.modelTables.some((wanted) => wanted.schema === table.schema && wanted.table === table.name),
+  );
+}
+
+/** `public.*`, `public.orders`, `!public.django_session`: the last pattern that fits decides. */
+export function matchesPatterns(
+  table: { readonly schema: string; readonly name: string },
+  patterns: readonly string[],
+): boolean {
+  let isChosen = false;
+  for (const pattern of patterns) {
+    const negated = pattern.startsWith('!');
+    const text = negated ? pattern.slice(1) : pattern;
+    const full = text.includes('.') ? text : `public.${text}`;
+    if (glob(full).test(`${table.schema}.${table.name}`)) isChosen = !negated;
+  }
+  return isChosen;
+}
+
+function glob(pattern: string): RegExp {
+  const escaped = pattern.replaceAll(/[\\^$+?()[\]{}|.]/g, '\\$&').replaceAll('*', '.*');
+  return new RegExp(`^${escaped}$`, 'su');
+}
+
+function isNamed(table: TableState, wish: SetupWish): boolean {
+  const names = [`${table.schema}.${table.name}`, ...(table.schema === 'public' ? [table.name] : [])];
+  return (
+    (wish.patterns ?? []).some((pattern) => names.includes(pattern)) ||
+    wish.modelTables.some((wanted) => wanted.schema === table.schema && wanted.table === table.name)
+  );
+}
+
+/** Whether PostgreSQL accepts UPDATE and DELETE on the table once they are published. */
+export function hasUsableIdentity(table: TableState): boolean {
+  if (table.identity === 'nothing') return false;
+  return table.identity === 'default' ? table.hasPrimaryKey : true;
+}
+
+/** A quoted identifier. */
+export function ident(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+export function qualified(table: { readonly schema: string; readonly name: string }): string {
+  return `${ident(table.schema)}.${ident(table.name)}`;
+}
+
+/** A string literal. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,75 @@
+/** The inverse of setup: what would be lost, and what is dropped. */
+import type { Client } from 'pg';
+import type { QueueStore } from '../queue/store.ts';
+import { ident, literal, PUBLICATION_COMMENT } from './plan.ts';
+import type { DatabaseState } from './state.ts';
+
+export interface TeardownPlan {
+  /** What would be lost, a sentence each. Empty where nothing would be. */
+  readonly losses: readonly string[];
+  readonly statements: readonly string[];
+  readonly notes: readonly string[];
+}
+
+export interface TeardownNames {
+  readonly slot: string;
+  readonly publication: string;
+}
+
+/** Reads what is at stake and decides what is dropped. */
+export async function planTeardown(
+  client: Client,
+  store: QueueStore | null,
+  state: DatabaseState,
+  names: TeardownNames,
+): Promise<TeardownPlan> {
+  const losses: string[] = [];
+  const notes: string[] = [];
+  const statements: string[] = [];
+  const waiting = await countWaiting(store);
+  if (waiting > 0) losses.push(`${waiting} Deliveries that wait in the queue`);
+  if (state.slot.walStatus !== 'missing') {
+    if (await hasUndelivered(client, state, names)) {
+      losses.push(`Changes in ${state.slot.lagBytes} bytes of WAL that have not been read`);
+    }
+    statements.push(`select pg_drop_replication_slot(${literal(names.slot)});`);
+  }
+  if (state.publication !== null) {
+    if (await isOurs(client, names.publication))
+      statements.push(`drop publication ${ident(names.publication)};`);
+    else notes.push(`the publication ${names.publication} was not made by setup and stays`);
+  }
+  for (const table of state.tracked) statements.push(`select walhook.untrack(${literal(table)});`);
+  if (state.tracked.length > 0) {
+    notes.push('the columns that walhook.track added stay, for they hold data');
+  }
+  if (state.hasSchema) statements.push('drop schema walhook cascade;');
+  return { losses, statements, notes };
+}
+
+async function countWaiting(store: QueueStore | null): Promise<number> {
+  if (store === null || (await store.state()) === null) return 0;
+  let waiting = 0;
+  for (const counts of (await store.counts()).values())
+    waiting += counts.waiting + counts.delayed + counts.active;
+  return waiting;
+}
+
+/** Looks for one Change past the confirmed position, without consuming it. */
+async function hasUndelivered(client: Client, state: DatabaseState, names: TeardownNames): Promise<boolean> {
+  if (state.publication === null || state.slot.plugin !== 'pgoutput' || state.slot.walStatus === 'lost')
+    return false;
+  const { rows } = await client.query(
+    `select from pg_logical_slot_peek_binary_changes($1, null, 1, 'proto_version', '1', 'publication_names', $2) limit 1`,
+    [names.slot, `"${names.publication}"`],
+  );
+  return rows.length > 0;
+}
+
+async function isOurs(client: Client, publication: string): Promise<boolean> {
+  const { rows } = await client.query<{ ours: boolean }>(
+    `select obj_description(oid, 'pg_publication') = $2 as ours from pg_catalog.pg_publication where pubname = $1`,
+    [publication, PUBLICATION_COMMENT],
+  );
+  return rows[0]?.ours === true;
+}
