@@ -1,7 +1,7 @@
 /** The command line: which commands there are, what they take, and which function each calls. */
 import { Command, CommanderError, Option } from 'commander';
 import { check } from './commands/check.ts';
-import { demo } from './commands/demo.ts';
+import { type DemoOptions, demo } from './commands/demo.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import { type ReceiverOptions, receiver } from './commands/receiver.ts';
 import { packageVersion, type RunOptions, run } from './commands/run.ts';
@@ -10,7 +10,6 @@ import { status } from './commands/status.ts';
 import { type TryOptions, tryWebhook } from './commands/try.ts';
 import { schema, validate } from './commands/validate.ts';
 import { toWalhookError } from './core/errors.ts';
-import type { DemoOptions } from './demo/demo.ts';
 
 /** Runs the command that the arguments name. Never throws: every error is printed with its code. */
 export async function runCli(args: readonly string[], io: CommandIo): Promise<ExitStatus> {

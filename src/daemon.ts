@@ -99,9 +99,7 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const { webhooks, mistakes } = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
-  const [first] = mistakes;
-  if (first !== undefined) throw new WalhookError('CONFIG_INVALID', first.message);
+  const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,

@@ -3,6 +3,7 @@
  * requests. Every mistake that the shape of the file cannot show is found here, each with its path.
  */
 import type { ContextOption, ModelOptions } from './change/table.ts';
+import { formatPath } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
 import { deriveKeys } from './config/webhookKeys.ts';
 import type { WebhookConfig } from './config/webhookSchema.ts';
@@ -19,60 +20,70 @@ export interface WebhookDefinition {
   readonly deliver: DeliverTarget;
 }
 
+/** Thrown never, returned always: what is wrong with a webhook beyond its shape. */
 export interface DefinitionMistake {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
 
-export interface Definitions {
-  readonly webhooks: readonly WebhookDefinition[];
-  readonly mistakes: readonly DefinitionMistake[];
+/**
+ * Checks what the shape of the file cannot show: templates, and where the URL leads. Takes the webhook as
+ * written, so that these mistakes are reported beside those of its shape.
+ */
+export function checkWebhook(
+  webhook: Readonly<Record<string, unknown>>,
+  path: readonly (string | number)[],
+): DefinitionMistake[] {
+  const mistakes: DefinitionMistake[] = [];
+  const attempt = (field: string, check: () => void) => {
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof WalhookError)) throw error;
+      mistakes.push({ path: [...path, field], message: error.message });
+    }
+  };
+  const text = (field: string) => {
+    const value = webhook[field];
+    return typeof value === 'string' && value !== '' ? value : null;
+  };
+  for (const field of TEMPLATE_FIELDS) {
+    const source = text(field);
+    if (source !== null) attempt(field, () => compileField(field, source, 'lenient', path));
+  }
+  const url = text('url');
+  if (url !== null && mistakes.every((mistake) => mistake.path.at(-1) !== 'url')) {
+    attempt('url', () => checkUrl(url, webhook['allow_templated_host'] === true));
+  }
+  return mistakes;
 }
 
 /**
- * Compiles every webhook of a configuration.
+ * Compiles the webhooks of a configuration that was checked. Throws a coded error on the first that cannot
+ * be.
  *
  * @param remembered name → key of Webhooks that have a key already
  */
-export function defineWebhooks(config: Config, remembered?: ReadonlyMap<string, string>): Definitions {
+export function defineWebhooks(
+  config: Config,
+  remembered?: ReadonlyMap<string, string>,
+): WebhookDefinition[] {
   const keys = deriveKeys(
     config.webhooks.map((webhook) => webhook.name),
     remembered,
   );
-  const mistakes: DefinitionMistake[] = [];
-  const webhooks = config.webhooks.flatMap((webhook, i) => {
-    const found: DefinitionMistake[] = [];
-    const definition = defineWebhook(webhook, keys.get(webhook.name) ?? '', ['webhooks', i], found);
-    mistakes.push(...found);
-    return found.length > 0 || definition === null ? [] : [definition];
-  });
-  return { webhooks, mistakes };
+  return config.webhooks.map((webhook, i) =>
+    defineWebhook(webhook, keys.get(webhook.name) ?? '', ['webhooks', i]),
+  );
 }
 
 function defineWebhook(
   webhook: WebhookConfig,
   key: string,
   path: readonly (string | number)[],
-  mistakes: DefinitionMistake[],
-): WebhookDefinition | null {
-  const template = (field: 'url' | 'additional_headers' | 'body_template', headerSafe = false) => {
-    try {
-      return compileTemplate(webhook[field], {
-        path: [...path, field].join('.'),
-        undefined: webhook.undefined,
-        headerSafe,
-      });
-    } catch (error) {
-      if (!(error instanceof WalhookError)) throw error;
-      mistakes.push({ path: [...path, field], message: error.message });
-      return null;
-    }
-  };
-  const url = template('url');
-  const headers = webhook.additional_headers === '' ? null : template('additional_headers', true);
-  const body = webhook.body_template === '' ? null : template('body_template');
-  if (url !== null) checkUrl(webhook, url, [...path, 'url'], mistakes);
-  if (url === null) return null;
+): WebhookDefinition {
+  const template = (field: TemplateField) => compileField(field, webhook[field], webhook.undefined, path);
+  checkUrl(webhook.url, webhook.allow_templated_host);
   return {
     match: {
       key,
@@ -86,10 +97,10 @@ function defineWebhook(
       name: webhook.name,
       method: webhook.http_method,
       contentType: webhook.http_content_type,
-      url,
+      url: template('url'),
       origin: webhook.allow_templated_host ? null : staticOrigin(webhook.url),
-      headers,
-      body,
+      headers: webhook.additional_headers === '' ? null : template('additional_headers'),
+      body: webhook.body_template === '' ? null : template('body_template'),
       secrets: secretsOf(webhook),
       signature: webhook.signature,
       retry: { scheduleMs: webhook.retry.schedule, maxAgeMs: webhook.retry.max_age },
@@ -99,33 +110,37 @@ function defineWebhook(
   };
 }
 
+const TEMPLATE_FIELDS = ['url', 'additional_headers', 'body_template'] as const;
+type TemplateField = (typeof TEMPLATE_FIELDS)[number];
+
+function compileField(
+  field: TemplateField,
+  source: string,
+  undefinedMode: 'lenient' | 'strict',
+  path: readonly (string | number)[],
+): Template {
+  return compileTemplate(source, {
+    path: formatPath([...path, field]),
+    undefined: undefinedMode,
+    headerSafe: field === 'additional_headers',
+  });
+}
+
+/** Throws URL_INVALID where the URL cannot be sent to, or lets data say where requests go. */
+function checkUrl(source: string, allowsTemplatedHost: boolean): void {
+  const isConstant = !/\{\{|\{%|\{#/.test(source);
+  if (isConstant) parseRequestUrl(source);
+  else if (!allowsTemplatedHost && staticOrigin(source) === null) {
+    throw new WalhookError(
+      'URL_INVALID',
+      'expected scheme, host and port to stand before the first tag, found that data has a say in them; allow_templated_host: true allows it',
+    );
+  }
+}
+
 function secretsOf({ secret }: WebhookConfig): Secret[] {
   if (secret === null) return [];
   return secret instanceof Secret ? [secret] : secret;
-}
-
-function checkUrl(
-  webhook: WebhookConfig,
-  url: Template,
-  path: readonly (string | number)[],
-  mistakes: DefinitionMistake[],
-): void {
-  if (!url.isConstant) {
-    if (!webhook.allow_templated_host && staticOrigin(webhook.url) === null) {
-      mistakes.push({
-        path,
-        message:
-          'expected scheme, host and port to stand before the first tag, found a host that data has a say in; allow_templated_host: true allows it',
-      });
-    }
-    return;
-  }
-  try {
-    parseRequestUrl(webhook.url);
-  } catch (error) {
-    if (!(error instanceof WalhookError)) throw error;
-    mistakes.push({ path, message: error.message });
-  }
 }
 
 /** The Models of a configuration as change/ needs them. */

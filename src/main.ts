@@ -25,5 +25,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   err: (text) => void process.stderr.write(text),
   readInput: () => text(process.stdin),
   isTerminal: process.stdout.isTTY === true,
+  columns: process.stdout.columns ?? 80,
   signal: stop.signal,
 });

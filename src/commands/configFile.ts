@@ -4,15 +4,13 @@ import { type LoadedConfig, type LoadOptions, type LoadResult, loadConfig } from
 import type { Mistake } from '../config/mistakes.ts';
 import type { VariableSource } from '../config/variables.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
-import { type Definitions, defineWebhooks } from '../definitions.ts';
+import { checkWebhook } from '../definitions.ts';
 import type { CommandIo, CommonOptions } from './io.ts';
 
 export interface ConfigFile {
   readonly path: string;
   readonly result: LoadResult;
-  /** The webhooks, compiled; null where the file has mistakes. */
-  readonly definitions: Definitions | null;
-  /** Those of the file's shape, and those that compiling the webhooks found. */
+  /** Those of the file's shape, and those that compiling the webhooks finds, by line. */
   readonly mistakes: readonly Mistake[];
 }
 
@@ -41,13 +39,9 @@ export function readConfigFile(
     );
   }
   const result = loadConfig(text, { ...how, source: variableSource(io) });
-  const definitions = result.loaded === null ? null : defineWebhooks(result.loaded.config);
-  return {
-    path,
-    result,
-    definitions,
-    mistakes: [...result.mistakes, ...compiled(result.loaded, definitions)],
-  };
+  const compiled = result.webhooks.flatMap((webhook, i) => checkWebhook(webhook, ['webhooks', i]));
+  const mistakes = [...result.mistakes, ...compiled.map((mistake) => result.place(mistake))];
+  return { path, result, mistakes: mistakes.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)) };
 }
 
 /** Loads the file or throws CONFIG_INVALID with every mistake in its message. */
@@ -74,16 +68,6 @@ export function invalidConfig({ path, mistakes }: ConfigFile): WalhookError {
 /** `walhook.yaml:12: webhooks[0].url: expected …` */
 export function formatMistake(path: string, { line, path: at, message }: Mistake): string {
   return [line === null ? path : `${path}:${line}`, at, message].filter((part) => part !== '').join(': ');
-}
-
-function compiled(loaded: LoadedConfig | null, definitions: Definitions | null): Mistake[] {
-  return (definitions?.mistakes ?? []).map(({ path, message }) => ({
-    path: path
-      .map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`))
-      .join(''),
-    line: loaded?.line(path) ?? null,
-    message,
-  }));
 }
 
 function variableSource(io: CommandIo): VariableSource {

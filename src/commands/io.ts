@@ -9,6 +9,8 @@ export interface CommandIo {
   /** Reads standard input to its end. */
   readInput(): Promise<string>;
   readonly isTerminal: boolean;
+  /** Width of the terminal. */
+  readonly columns: number;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }

@@ -1,16 +1,12 @@
 /** `walhook setup` and `walhook teardown`. */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import type { LoadedConfig } from '../config/load.ts';
 import { parseDuration } from '../config/units.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
-import { formatLsn } from '../core/lsn.ts';
 import { connect } from '../database/connect.ts';
 import { servicesOf } from '../services.ts';
-import { applySections, bind, createSlot } from '../setup/apply.ts';
-import { planSetup, type SectionName, type SetupPlan, type SetupWish } from '../setup/plan.ts';
-import { type DatabaseState, readDatabaseState } from '../setup/state.ts';
+import { performSetup, readPlan } from '../setup/perform.ts';
+import type { SectionName, SetupPlan } from '../setup/plan.ts';
+import { readDatabaseState } from '../setup/state.ts';
 import { planTeardown } from '../setup/teardown.ts';
 import { loadConfigFile } from './configFile.ts';
 import { namesOf, openServices } from './connections.ts';
@@ -31,58 +27,17 @@ export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitS
   const loaded = loadConfigFile(options, io);
   const only = sectionsOf(options);
   const timeoutMs = timeoutOf(options.timeout ?? '60s');
+  const names = namesOf(loaded);
   await using scope = new Scope();
   if (options.print === true) {
     const client = await connect(servicesOf(loaded).lookups);
     scope.defer(() => client.end());
-    const state = await readDatabaseState(client, namesOf(loaded));
-    io.out(printedPlan(planSetup(state, wishOf(loaded, state, only))));
+    io.out(printedPlan((await readPlan(client, loaded.config, names, only)).plan));
     return 0;
   }
   const { client, store } = await openServices(loaded, scope);
-  const state = await readDatabaseState(client, namesOf(loaded));
-  const plan = planSetup(state, wishOf(loaded, state, only));
-  if (plan.refused.length > 0) throw new WalhookError('SETUP_UNSAFE', plan.refused.join('; '));
-  for (const note of plan.notes) io.out(line(`note: ${note}`));
-  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, loaded);
-  await applySections(client, plan, state);
-  for (const section of plan.sections) io.out(line(`${section.name}: ${done(section.statements)}`));
-  if (!only.includes('slot')) return 0;
-
-  const [statement] = plan.sections.find((section) => section.name === 'slot')?.statements ?? [];
-  const startsAt =
-    statement === undefined ? state.slot.confirmedFlushLsn : await createSlot(client, statement, timeoutMs);
-  const fresh = await readDatabaseState(client, namesOf(loaded));
-  const { slot } = loaded.config.postgres;
-  const { environment } = loaded.config;
-  const installation = await bind(client, store, fresh, { slot, environment }, startsAt);
-  io.out(line(`queue: bound to the slot ${slot}, generation ${installation.generation}`));
-  io.out(
-    line(`Changes committed from ${formatLsn(startsAt)} on are captured. Next: walhook check, walhook run`),
-  );
+  await performSetup(client, store, loaded.config, names, { only, timeoutMs }, (text) => io.out(line(text)));
   return 0;
-}
-
-/** A slot is made only where none is remembered: one that is gone took Changes with it. */
-function refuseLostSlot(state: DatabaseState, isBound: boolean, { config }: LoadedConfig): void {
-  const { slot } = config.postgres;
-  const isRemembered = isBound || state.installation !== null;
-  if (isRemembered && (state.slot.walStatus === 'missing' || state.slot.walStatus === 'lost')) {
-    throw new WalhookError(
-      'SLOT_LOST',
-      `expected the slot ${slot}, which setup made before, found it ${state.slot.walStatus === 'lost' ? 'invalidated' : 'gone'}`,
-    );
-  }
-  if (state.slot.walStatus !== 'missing' && state.slot.plugin !== 'pgoutput') {
-    throw new WalhookError(
-      'SLOT_FOREIGN',
-      `expected ${slot} to be a slot of pgoutput, found ${state.slot.plugin ?? 'a physical one'}`,
-    );
-  }
-}
-
-function done(statements: readonly string[]): string {
-  return statements.length === 0 ? 'was there' : 'created';
 }
 
 function sectionsOf(options: SetupOptions): SectionName[] {
@@ -99,19 +54,6 @@ function timeoutOf(text: string): number {
   if (ms === null)
     throw new WalhookError('USAGE', `--timeout: expected a duration such as 60s, found ${text}`);
   return ms;
-}
-
-function wishOf({ config }: LoadedConfig, state: DatabaseState, only: readonly SectionName[]): SetupWish {
-  return {
-    slot: config.postgres.slot,
-    publication: config.postgres.publication,
-    patterns: config.postgres.tables,
-    modelTables: config.models.map((model) => model.table),
-    only,
-    schemaSql: readFileSync(fileURLToPath(new URL('../../sql/schema.sql', import.meta.url)), 'utf8'),
-    role: state.role.name,
-    pluginName: 'pgoutput',
-  };
 }
 
 function printedPlan({ sections, refused, notes }: SetupPlan): string {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ChangeKind } from '../change/transaction.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { WebhookDefinition } from '../definitions.ts';
+import { defineWebhooks, type WebhookDefinition } from '../definitions.ts';
 import { prepareRequest } from '../deliver/request.ts';
 import { Matcher } from '../match/match.ts';
 import { invalidConfig, readConfigFile } from './configFile.ts';
@@ -36,11 +36,11 @@ export async function tryWebhook(options: TryOptions, io: CommandIo): Promise<Ex
     needsServices: false,
     needsVariable: (path) => path.startsWith('webhooks[') || path.startsWith('defaults.'),
   });
-  const index = file.result.loaded?.config.webhooks.findIndex(({ name }) => name === options.webhook) ?? -1;
-  if (file.mistakes.length > 0) throw invalidConfig(file);
-  const definition = file.definitions?.webhooks[index];
+  const { loaded } = file.result;
+  if (loaded === null || file.mistakes.length > 0) throw invalidConfig(file);
+  const definition = defineWebhooks(loaded.config).find(({ match }) => match.name === options.webhook);
   if (definition === undefined) {
-    const names = (file.result.loaded?.config.webhooks ?? []).map(({ name }) => name).join(', ') || 'none';
+    const names = loaded.config.webhooks.map(({ name }) => name).join(', ') || 'none';
     throw new WalhookError('WEBHOOK_UNKNOWN', `expected a webhook named ${options.webhook}, found ${names}`);
   }
   let worst: ExitStatus = 0;

@@ -21,7 +21,7 @@ export function validate(options: CommonOptions, io: CommandIo): ExitStatus {
     io.err(line('Try: mend the lines named, then run walhook validate'));
     return 2;
   }
-  const webhooks = result.loaded?.config.webhooks.length ?? 0;
+  const webhooks = result.webhooks.length;
   io.out(line(`${path} is valid: ${webhooks} ${webhooks === 1 ? 'webhook' : 'webhooks'}`));
   return 0;
 }

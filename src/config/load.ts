@@ -19,18 +19,20 @@ export interface LoadedConfig {
   readonly rawWebhooks: readonly RawWebhook[];
   /** What was left out of exported webhooks. */
   readonly notes: readonly Mistake[];
-  /** The line of a path of the config. */
-  line(path: Path): number | null;
   /** A text of the file with its variables resolved anew; null where there is none. */
   current(path: Path): string | null;
 }
 
 export interface LoadResult {
-  /** null when there are mistakes. */
+  /** null when there are mistakes, or when a variable is missing that it cannot do without. */
   readonly loaded: LoadedConfig | null;
   readonly mistakes: readonly Mistake[];
   /** Missing variables that the caller said it can do without. */
   readonly warnings: readonly Mistake[];
+  /** The webhooks with variables resolved, whether valid or not, for what only compiling them shows. */
+  readonly webhooks: readonly RawWebhook[];
+  /** A mistake at a path of the config, placed where the file says it. */
+  place(finding: Finding): Mistake;
 }
 
 export interface LoadOptions {
@@ -46,7 +48,10 @@ export interface LoadOptions {
 
 export function loadConfig(text: string, options: LoadOptions): LoadResult {
   const document = parseConfigDocument(text, options.source);
-  if (document.mistakes.length > 0) return { loaded: null, mistakes: document.mistakes, warnings: [] };
+  if (document.mistakes.length > 0) {
+    const place = ({ path, message }: Finding) => ({ path: formatPath(path), line: null, message });
+    return { loaded: null, mistakes: document.mistakes, warnings: [], webhooks: [], place };
+  }
   const needsVariable = options.needsVariable ?? (() => true);
   const needsServices = options.needsServices ?? true;
   const missing = document.missingVariables.filter((mistake) => needsVariable(mistake.path));
@@ -59,18 +64,23 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
     const path = prepared.written(finding.path);
     return { path: formatPath(path), line: document.line(path), message: finding.message };
   };
-  const mistakes = [...missing, ...[...prepared.findings, ...findings].map(place)].sort(
-    (a, b) => (a.line ?? 0) - (b.line ?? 0),
-  );
-  if (config === null || mistakes.length > 0) return { loaded: null, mistakes, warnings };
+  const unresolved = new Set(document.missingVariables.map((mistake) => mistake.path));
+  const placed = [...prepared.findings, ...findings]
+    .map(place)
+    // What a missing variable would have been is not known to be wrong.
+    .filter((mistake) => !unresolved.has(mistake.path));
+  const mistakes = [...missing, ...placed].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  const { webhooks } = prepared;
+  if (config === null || mistakes.length > 0) return { loaded: null, mistakes, warnings, webhooks, place };
   return {
+    webhooks,
+    place,
     loaded: {
       config,
       rawWebhooks: prepare(document.unresolved, needsServices).webhooks,
       notes: prepared.ignored.map((path) =>
         place({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
-      line: (path) => document.line(prepared.written(path)),
       current: (path) => {
         const value = valueAt(parseConfigDocument(text, options.source).value, path);
         return typeof value === 'string' ? value : null;
@@ -100,7 +110,10 @@ function prepare(content: unknown, needsServices: boolean): Prepared {
   const root: Record<string, unknown> = isObject(value) ? { ...value } : {};
   const all = [...findings];
   if (!isObject(value)) all.push({ path: [], message: 'expected an object with the key queue and others' });
-  if (!needsServices && !hasQueueUrl(root)) root['queue'] = { url: 'redis://not-needed' };
+  if (!needsServices) {
+    const queue = isObject(root['queue']) ? root['queue'] : {};
+    root['queue'] = { ...queue, url: 'redis://not-needed' };
+  }
   const defaults = isObject(root['defaults']) ? root['defaults'] : {};
   const entries = Array.isArray(root['webhooks']) ? root['webhooks'] : [];
   const translated = entries.map(translateExport);
@@ -126,10 +139,6 @@ function prepare(content: unknown, needsServices: boolean): Prepared {
       return typeof key === 'string' && key in defaults && !Object.hasOwn(entryOf(path)?.webhook ?? {}, key);
     },
   };
-}
-
-function hasQueueUrl(root: Readonly<Record<string, unknown>>): boolean {
-  return isObject(root['queue']) && typeof root['queue']['url'] === 'string';
 }
 
 /** Takes out the keys that this version does not have yet, with a finding for each. */
