@@ -1,25 +1,27 @@
-/** The command line: which commands there are, what they take, and which function each calls. */
+/**
+ * The command line: which commands there are, what they take, and which function each calls. A command's
+ * module is loaded when it is called, so that small commands do not pay for large ones.
+ */
 import { Command, CommanderError, Option } from 'commander';
-import { check } from './commands/check.ts';
-import { type DemoOptions, demo } from './commands/demo.ts';
+import type { DemoOptions } from './commands/demo.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
-import { type ReceiverOptions, receiver } from './commands/receiver.ts';
-import { packageVersion, type RunOptions, run } from './commands/run.ts';
-import { type SetupOptions, setup, type TeardownOptions, teardown } from './commands/setup.ts';
-import { status } from './commands/status.ts';
-import { type TryOptions, tryWebhook } from './commands/try.ts';
-import { schema, validate } from './commands/validate.ts';
+import type { ReceiverOptions } from './commands/receiver.ts';
+import type { RunOptions } from './commands/run.ts';
+import type { SetupOptions, TeardownOptions } from './commands/setup.ts';
+import type { TryOptions } from './commands/try.ts';
 import { toWalhookError } from './core/errors.ts';
+import { packageVersion } from './version.ts';
 
 /** Runs the command that the arguments name. Never throws: every error is printed with its code. */
 export async function runCli(args: readonly string[], io: CommandIo): Promise<ExitStatus> {
-  let exit: ExitStatus = 0;
-  const program = buildProgram(io, (status) => {
-    exit = status;
-  });
+  const cli: Cli = { program: newProgram(io), io, exit: 0 };
+  addDatabaseCommands(cli);
+  addDaemonCommands(cli);
+  addOfflineCommands(cli);
+  addTrialCommands(cli);
   try {
-    await program.parseAsync(args, { from: 'user' });
-    return exit;
+    await cli.program.parseAsync(args, { from: 'user' });
+    return cli.exit;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const known = toWalhookError(error);
@@ -33,8 +35,14 @@ function describeCause(cause: unknown): string {
   return cause instanceof Error ? `caused by: ${cause.stack}\n` : '';
 }
 
-function buildProgram(io: CommandIo, finish: (status: ExitStatus) => void): Command {
-  const program = new Command('walhook')
+interface Cli {
+  readonly program: Command;
+  readonly io: CommandIo;
+  exit: ExitStatus;
+}
+
+function newProgram(io: CommandIo): Command {
+  return new Command('walhook')
     .description(
       'Watches a PostgreSQL database through logical replication and fires webhooks when rows change.',
     )
@@ -43,65 +51,92 @@ function buildProgram(io: CommandIo, finish: (status: ExitStatus) => void): Comm
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
     .showHelpAfterError('Try: walhook --help')
     .helpCommand(false);
+}
 
-  const command = (name: string, description: string) =>
-    program
-      .command(name)
-      .description(description)
-      .addOption(new Option('--debug', 'print stack traces'))
-      .exitOverride();
-  const withConfig = (name: string, description: string) =>
-    command(name, description).option(
-      '-c, --config <file>',
-      'configuration file (default: $WALHOOK_CONFIG, else ./walhook.yaml)',
-    );
+function command({ program }: Cli, name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .addOption(new Option('--debug', 'print stack traces'))
+    .exitOverride();
+}
 
-  command(
-    'demo',
-    'everything embedded: a PostgreSQL, the queue and a receiver; changes rows and shows the webhooks',
-  )
-    .option('--once', 'make one round of changes, print each webhook as a line of JSON, exit')
-    .option('--sql <text>', 'run SQL in the demo that is running in another shell')
-    .action(async (options: DemoOptions) => finish(await demo(options, io)));
+function withConfig(cli: Cli, name: string, description: string): Command {
+  const text = 'configuration file (default: $WALHOOK_CONFIG, else ./walhook.yaml)';
+  return command(cli, name, description).option('-c, --config <file>', text);
+}
 
-  withConfig('setup', 'create what the database needs: publication, helper schema, slot')
+function addDatabaseCommands(cli: Cli): void {
+  withConfig(cli, 'setup', 'create what the database needs: publication, helper schema, slot')
     .option('--print', 'print the SQL, in sections headed by the role each needs, and run nothing')
     .option('--only <sections>', 'of publication,schema,slot')
     .option('--no-schema', 'leave out the helper schema')
     .option('--timeout <duration>', 'how long to wait for the slot', '60s')
-    .action(async (options: SetupOptions) => finish(await setup(options, io)));
-
-  withConfig('teardown', 'drop what setup made')
+    .action(async (options: SetupOptions) => {
+      const { setup } = await import('./commands/setup.ts');
+      cli.exit = await setup(options, cli.io);
+    });
+  withConfig(cli, 'teardown', 'drop what setup made')
     .option('--print', 'print the SQL and run nothing')
     .option('--discard', 'also when undelivered Changes and waiting Deliveries are lost')
-    .action(async (options: TeardownOptions) => finish(await teardown(options, io)));
-
-  withConfig('check', 'preflight of database, queue and configuration, each finding with its remedy')
+    .action(async (options: TeardownOptions) => {
+      const { teardown } = await import('./commands/setup.ts');
+      cli.exit = await teardown(options, cli.io);
+    });
+  withConfig(cli, 'check', 'preflight of database, queue and configuration, each finding with its remedy')
     .alias('doctor')
     .option('--json', 'print one JSON object')
-    .action(async (options: CommonOptions) => finish(await check(options, io)));
+    .action(async (options: CommonOptions) => {
+      const { check } = await import('./commands/check.ts');
+      cli.exit = await check(options, cli.io);
+    });
+}
 
-  withConfig('validate', 'every mistake of the configuration file, offline')
-    .option('--json', 'print one JSON object')
-    .action((options: CommonOptions) => finish(validate(options, io)));
-
-  command('schema', 'print the JSON Schema of the configuration file').action(() => finish(schema(io)));
-
-  withConfig('run', 'the daemon')
+function addDaemonCommands(cli: Cli): void {
+  withConfig(cli, 'run', 'the daemon')
     .option('--role <roles>', 'of capture,deliver (default: all)')
-    .action(async (options: RunOptions) => finish(await run(options, io)));
-
-  withConfig('status', 'slot, lag, retained WAL, and what waits for whom')
+    .action(async (options: RunOptions) => {
+      const { run } = await import('./commands/run.ts');
+      cli.exit = await run(options, cli.io);
+    });
+  withConfig(cli, 'status', 'slot, lag, retained WAL, and what waits for whom')
     .option('--json', 'print one JSON object')
-    .action(async (options: CommonOptions) => finish(await status(options, io)));
+    .action(async (options: CommonOptions) => {
+      const { status } = await import('./commands/status.ts');
+      cli.exit = await status(options, cli.io);
+    });
+}
 
-  withConfig('try', 'what would this webhook do with this Event? Offline')
+function addOfflineCommands(cli: Cli): void {
+  withConfig(cli, 'validate', 'every mistake of the configuration file, offline')
+    .option('--json', 'print one JSON object')
+    .action(async (options: CommonOptions) => {
+      const { validate } = await import('./commands/validate.ts');
+      cli.exit = validate(options, cli.io);
+    });
+  command(cli, 'schema', 'print the JSON Schema of the configuration file').action(async () => {
+    const { schema } = await import('./commands/validate.ts');
+    cli.exit = schema(cli.io);
+  });
+  withConfig(cli, 'try', 'what would this webhook do with this Event? Offline')
     .requiredOption('--webhook <name>', 'name of the webhook')
     .requiredOption('--event <file>', 'an Event as JSON, an array of them, or NDJSON; - reads standard input')
     .option('--expect-match', 'exit 1 when an Event does not match')
-    .action(async (options: TryOptions) => finish(await tryWebhook(options, io)));
+    .action(async (options: TryOptions) => {
+      const { tryWebhook } = await import('./commands/try.ts');
+      cli.exit = await tryWebhook(options, cli.io);
+    });
+}
 
-  command('receiver', 'a listener that prints each request, to try webhooks with')
+function addTrialCommands(cli: Cli): void {
+  command(cli, 'demo', 'everything embedded: a PostgreSQL, the queue, a receiver and rows that change')
+    .option('--once', 'make one round of changes, print each webhook as a line of JSON, exit')
+    .option('--sql <text>', 'run SQL in the demo that is running in another shell')
+    .action(async (options: DemoOptions) => {
+      const { demo } = await import('./commands/demo.ts');
+      cli.exit = await demo(options, cli.io);
+    });
+  command(cli, 'receiver', 'a listener that prints each request, to try webhooks with')
     .option('--port <port>', 'port to listen on', '9000')
     .option('--host <host>', 'address to listen on', 'localhost')
     .option('--no-headers', 'print no headers')
@@ -109,7 +144,8 @@ function buildProgram(io: CommandIo, finish: (status: ExitStatus) => void): Comm
     .option('--status <code>', 'answer with this status', '200')
     .option('--delay <duration>', 'answer after this time', '0s')
     .option('--fail <share>', 'answer this share of the requests with 500', '0')
-    .action(async (options: ReceiverOptions) => finish(await receiver(options, io)));
-
-  return program;
+    .action(async (options: ReceiverOptions) => {
+      const { receiver } = await import('./commands/receiver.ts');
+      cli.exit = await receiver(options, cli.io);
+    });
 }

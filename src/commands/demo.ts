@@ -9,8 +9,8 @@ import { createLogger } from '../core/logger.ts';
 import { demoFile, type RunningDemo, startDemo } from '../demo/demo.ts';
 import { bold, dim, type Screen, showStep } from '../demo/show.ts';
 import { roundOfSteps } from '../demo/steps.ts';
+import { packageVersion } from '../version.ts';
 import { type CommandIo, type ExitStatus, line } from './io.ts';
-import { packageVersion } from './run.ts';
 
 export interface DemoOptions {
   /** One round of changes, a line of JSON for each webhook, then the end. */

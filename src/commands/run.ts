@@ -1,11 +1,11 @@
 /** `walhook run`: the daemon. */
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../core/clock.ts';
 import { WalhookError } from '../core/errors.ts';
 import { failpointFrom } from '../core/failpoint.ts';
 import { createLogger } from '../core/logger.ts';
 import { type Role, runDaemon } from '../daemon.ts';
 import { servicesOf } from '../services.ts';
+import { packageVersion } from '../version.ts';
 import { loadConfigFile } from './configFile.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './io.ts';
 
@@ -41,10 +41,4 @@ function rolesOf(text: string | undefined): readonly Role[] {
     throw new WalhookError('USAGE', `--role: expected ${ROLES.join(', ')}, found ${unknown}`);
   }
   return ROLES.filter((role) => wanted.includes(role));
-}
-
-/** The version of the package this code belongs to. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

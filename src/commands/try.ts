@@ -6,10 +6,10 @@ import type { JsonObject } from '../core/json.ts';
 import { defineWebhooks, type WebhookDefinition } from '../definitions.ts';
 import { prepareRequest } from '../deliver/request.ts';
 import { Matcher } from '../match/match.ts';
+import { packageVersion } from '../version.ts';
 import { invalidConfig, readConfigFile } from './configFile.ts';
 import { deliveryOf, readEvents } from './eventInput.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
-import { packageVersion } from './run.ts';
 
 export interface TryOptions extends CommonOptions {
   readonly webhook: string;

@@ -3,7 +3,7 @@
  * error messages. A key is here when it works.
  */
 import { z } from 'zod';
-import { TLS_MODES } from '../database/connect.ts';
+import { TLS_MODES } from '../database/tlsModes.ts';
 import { duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';

@@ -6,10 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, type ClientConfig, Pool } from 'pg';
 import { causeCode, type ErrorCode, WalhookError } from '../core/errors.ts';
-
-/** libpq's sslmode: https://www.postgresql.org/docs/current/libpq-ssl.html */
-export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
-export type TlsMode = (typeof TLS_MODES)[number];
+import { TLS_MODES, type TlsMode } from './tlsModes.ts';
 
 export interface PostgresTls {
   /** null: the URL's `sslmode`, else PGSSLMODE, else `prefer`. */

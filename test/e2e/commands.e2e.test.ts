@@ -58,7 +58,6 @@ describe('walhook validate', () => {
   });
 
   it('warns of a variable that it does not need', async () => {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own notation
     await using folder = await configFolder({
       postgres: { url: '${NOWHERE}' },
       queue: { url: 'redis://queue' },
@@ -99,7 +98,6 @@ describe('a wrong command line', () => {
 describe('walhook try', () => {
   it('needs neither services nor the variables of others', async () => {
     await using folder = await configFolder({
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own notation
       postgres: { url: '${NOWHERE}' },
       webhooks: [
         { name: 'w', models: ['thing'], events: ['created'], url: 'http://example.com/{{ data.id }}' },

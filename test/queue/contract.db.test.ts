@@ -107,7 +107,7 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
       '{"z":1,"a":9223372036854775807,"n":12345678901234567890}',
       String.raw`{"nul":"\u0000","surrogate":"\ud800","quote":"\"","slash":"\\"}`,
       '{"emoji":"🐘","umlaut":"Pöer","line":"\u2028"}',
-      '{"big":"' + 'x'.repeat(300_000) + '"}',
+      `{"big":"${'x'.repeat(300_000)}"}`,
     ];
     await queue.flush({ w: events.map((json) => delivery(json)) });
     const { jobs } = await queue.claim('w');

@@ -1,0 +1,98 @@
+/** `kill -9` in the middle, twenty times: nothing is lost, nothing is made up, repeats keep their id. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { configFolder, startDaemon, walhook } from '../helpers/command.ts';
+import { createDatabase } from '../helpers/database.ts';
+import { createQueue, isQueueMissing, QUEUE_KINDS, type QueueKind } from '../helpers/queue.ts';
+import { openSink } from '../helpers/sink.ts';
+import { until } from '../helpers/until.ts';
+import { judge, LEDGER_TABLE, type Verdict, Writers } from './ledger.ts';
+import { ACKNOWLEDGES_TOO_FAR, buildMutant } from './mutant.ts';
+
+const KILLS = 20;
+/** Named points, then times at random. */
+const FAILPOINTS = ['after_flush', 'inside_flush', 'after_response', null] as const;
+/** Jobs of a process that was killed go back to the queue after its heartbeat's time. */
+const SETTLE_MS = 90_000;
+
+describe.each(QUEUE_KINDS)('with the queue on %s', (kind) => {
+  it.skipIf(isQueueMissing(kind))('loses nothing when killed twenty times', async () => {
+    const verdict = await killAgainAndAgain(kind);
+    expect(verdict).toMatchObject({ lost: [], phantoms: [], secondIds: [], sharedIds: [] });
+  });
+
+  it.skipIf(isQueueMissing(kind))(
+    'is shown to lose Changes by a build that acknowledges one commit too far',
+    async () => {
+      await using mutant = await buildMutant(ACKNOWLEDGES_TOO_FAR);
+      const verdict = await killAgainAndAgain(kind, mutant.main);
+      expect(verdict.lost.length).toBeGreaterThan(0);
+    },
+  );
+});
+
+async function killAgainAndAgain(kind: QueueKind, main?: string): Promise<Verdict> {
+  await using database = await createDatabase();
+  await using queue = await createQueue(kind);
+  await using sink = await openSink();
+  await database.client.query(LEDGER_TABLE);
+  const options = main === undefined ? {} : { main };
+  await using folder = await configFolder({
+    environment: 'crash',
+    postgres: { url: database.url, slot: `slot_${randomBytes(5).toString('hex')}` },
+    // The mutant's mistake must not hide behind the delay of an append-only file.
+    queue: { ...queue.section, ack_delay: '0s' },
+    webhooks: [
+      {
+        name: 'ops',
+        models: ['op'],
+        events: ['created'],
+        url: sink.url,
+        retry: { schedule: ['1s', '1s', '1s'] },
+      },
+    ],
+  });
+  expect(await walhook(['setup', '-c', folder.file])).toMatchObject({ code: 0 });
+
+  const writers = new Writers(database.url);
+  writers.start(3, 20);
+  for (let i = 0; i < KILLS; i += 1) {
+    const failpoint = FAILPOINTS[i % FAILPOINTS.length] ?? null;
+    const env =
+      failpoint === null ? {} : { WALHOOK_FAILPOINT: `${failpoint}:${1 + Math.floor(Math.random() * 40)}` };
+    await using daemon = startDaemon(['-c', folder.file], { ...options, env });
+    if (failpoint === null) {
+      await daemon.untilLogged('capturing');
+      await delay(Math.random() * 2_000);
+      daemon.kill('SIGKILL');
+    }
+    expect(await daemon.ended, daemon.output()).toBe('SIGKILL');
+  }
+  const ledger = await writers.stop();
+  await using daemon = startDaemon(['-c', folder.file], options);
+  const isComplete = () => judge(ledger, sink.received).lost.length === 0;
+  await until(async () => isComplete() || (await isDrained(folder.file)), { timeoutMs: SETTLE_MS }).catch(
+    () => undefined,
+  );
+  daemon.kill('SIGTERM');
+  expect(await daemon.ended).toBe(0);
+  const verdict = judge(ledger, sink.received);
+  process.stdout.write(
+    `${kind}: ${ledger.committed.size} committed, ${ledger.rolledBack.size} rolled back, ${sink.received.length} received, ` +
+      `${verdict.repeats} repeated, ${verdict.lost.length} lost\n`,
+  );
+  return verdict;
+}
+
+/** Everything captured has been delivered: for a build that loses, more will not come. */
+async function isDrained(file: string): Promise<boolean> {
+  const { stdout } = await walhook(['status', '--json', '-c', file]);
+  const report = JSON.parse(stdout) as {
+    slot: { lag_bytes: number };
+    webhooks: { waiting: number; delayed: number; active: number }[];
+  };
+  const left = report.webhooks.reduce((sum, one) => sum + one.waiting + one.delayed + one.active, 0);
+  await delay(1_000);
+  return left === 0 && report.slot.lag_bytes < 100_000;
+}
