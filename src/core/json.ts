@@ -26,6 +26,17 @@ export function parseJson(text: string): Json {
   return new Parser(text).document();
 }
 
+/** A run of digits that a double may not hold. */
+const LONG_NUMBER = /[0-9]{16}/;
+
+/**
+ * The same values as {@link parseJson} at the speed of JSON.parse where no number needs more than a double.
+ * Objects then have the ordinary prototype: read them by own key only.
+ */
+export function parseJsonQuickly(text: string): Json {
+  return LONG_NUMBER.test(text) ? parseJson(text) : (JSON.parse(text) as Json);
+}
+
 /** Writes JSON in one line; bigint as its digits, NaN and Infinity (which JSON lacks) as null. */
 export function stringifyJson(value: Json): string {
   switch (typeof value) {

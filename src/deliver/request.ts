@@ -3,7 +3,7 @@
  * identified and signed. Pure; secrets are those of this moment.
  */
 import { WalhookError } from '../core/errors.ts';
-import { type Json, type JsonObject, parseJson } from '../core/json.ts';
+import { type Json, type JsonObject, parseJsonQuickly } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import { deliveryId, type QueuedDelivery } from '../queue/delivery.ts';
 import type { Template } from '../template/engine.ts';
@@ -86,7 +86,7 @@ export function prepareRequest(
 
 /** What templates see: the Event's keys, and what else is known of the Change and the Webhook. */
 export function templateScope(delivery: QueuedDelivery, webhookName: string): JsonObject {
-  const event = parseJson(delivery.json) as JsonObject;
+  const event = parseJsonQuickly(delivery.json) as JsonObject;
   return {
     ...event,
     event_id: delivery.eventId,
