@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Pool } from 'pg';
-import { captureOnce } from './capture.ts';
+import { captureOnce } from './capture/capture.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
@@ -16,13 +16,8 @@ import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { openPool } from './database/connect.ts';
-import {
-  contextOptions,
-  defineWebhooks,
-  modelOptions,
-  publishDefinitions,
-  rememberedKeys,
-} from './definitions.ts';
+import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
+import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Matcher } from './match/match.ts';
 import { openQueue } from './queue/open.ts';
@@ -90,6 +85,8 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
+  /** How rows are read: models, representation, context. */
+  readonly reading: ReadingDefinitions;
   readonly matcher: Matcher;
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
@@ -113,6 +110,7 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       })
     : null;
   return {
+    reading: defineReading(loaded.config),
     matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
     deliverer,
     definitions: publishDefinitions(webhooks),
@@ -173,16 +171,16 @@ async function captureOverOneConnection(
       publication: config.postgres.publication,
       pool,
       store,
-      models: modelOptions(config),
-      context: contextOptions(config),
-      contextPrefixes: new Set(['walhook']),
+      ...parts.reading,
       matcher: parts.matcher,
       definitions: parts.definitions === state.definitions ? null : parts.definitions,
       limits: {
         valueBytes: config.limits.value,
         eventBytes: config.limits.event,
         messageBytes: config.limits.message,
+        lookahead: config.limits.lookahead,
       },
+      lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
       ackDelayMs,
       onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
       clock,

@@ -1,10 +1,9 @@
 /**
- * Who made a Change and in which request: what logical messages in the Transaction say, and what columns
- * of the changed row say. The first configured source that knows a value wins, value by value; an empty
- * string is unknown. Context is what the session said, not proof.
+ * Who made a Change and in which request. The first configured source that knows a value wins, value by
+ * value; an empty string is unknown. Context is what the session said, not proof.
  */
-import { parseJson } from '../core/json.ts';
 import { type RowImages, UNCHANGED } from '../decode/messages.ts';
+import type { MessageContext, Messages } from './messageContext.ts';
 import type { ChangeKind } from './transaction.ts';
 
 export interface Context {
@@ -12,44 +11,7 @@ export interface Context {
   readonly requestId: string | null;
 }
 
-/** What messages have said up to a point of the Transaction. */
-export interface MessageContext extends Context {
-  /** Messages that were not a JSON object of the known shape. They never stop an Event. */
-  readonly malformed: number;
-}
-
-export const NO_MESSAGE_CONTEXT: MessageContext = { username: null, requestId: null, malformed: 0 };
-
-/** Longest message that is read; a longer one is malformed. Names and ids are short. */
-const MAX_MESSAGE_CHARS = 8_192;
-
-/** Keys merge, a later one wins, an empty object clears. */
-export function withMessage(context: MessageContext, content: string): MessageContext {
-  const said = readMessage(content);
-  if (said === null) return { ...context, malformed: context.malformed + 1 };
-  if (Object.keys(said).length === 0) return { ...NO_MESSAGE_CONTEXT, malformed: context.malformed };
-  return {
-    username: 'username' in said ? known(said['username']) : context.username,
-    requestId: 'request_id' in said ? known(said['request_id']) : context.requestId,
-    malformed: context.malformed,
-  };
-}
-
-function readMessage(content: string): Record<string, unknown> | null {
-  if (content.length > MAX_MESSAGE_CHARS) return null;
-  try {
-    const value = parseJson(content);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-function known(value: unknown): string | null {
-  if (typeof value === 'string') return value === '' ? null : value;
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
-  return null;
-}
+export const NOBODY: Context = { username: null, requestId: null };
 
 /** `changed`: believed only when this Change wrote the column. `always`: whatever the row says. */
 export type Trust = 'changed' | 'always';
@@ -63,29 +25,59 @@ export interface ContextColumns {
   readonly isStamped: boolean;
 }
 
+/** `source` counts the configured sources of that kind. */
 export type ContextSource =
-  | { readonly kind: 'message' }
+  | { readonly kind: 'message'; readonly source: number }
+  | { readonly kind: 'audit'; readonly source: number }
   | { readonly kind: 'columns'; readonly columns: ContextColumns };
 
+/** What is known of one Change. */
+export interface ContextFacts {
+  /** Up to the Change. */
+  readonly messages: Messages;
+  /** Up to the commit, where the Transaction was read to its end first; else null. */
+  readonly lastMessages: Messages | null;
+  readonly kind: ChangeKind;
+  readonly images: RowImages | null;
+  /** What the n-th audit source says; null where the Transaction was not read to its end. */
+  audit(source: number): MessageContext | null;
+}
+
 /** The Context of one Change of a table whose sources are given in their configured order. */
-export function contextOf(
-  sources: readonly ContextSource[],
-  messages: MessageContext,
-  kind: ChangeKind,
-  images: RowImages | null,
-): Context {
+export function contextOf(sources: readonly ContextSource[], facts: ContextFacts): Context {
   let username: string | null = null;
   let requestId: string | null = null;
   for (const source of sources) {
-    if (source.kind === 'message') {
-      username ??= messages.username;
-      requestId ??= messages.requestId;
-    } else if (images !== null) {
-      username ??= columnValue(source.columns, source.columns.username, kind, images);
-      requestId ??= columnValue(source.columns, source.columns.requestId, kind, images);
+    if (username !== null && requestId !== null) break;
+    const said = saidBy(source, facts);
+    username ??= said.username;
+    requestId ??= said.requestId;
+  }
+  return username === null && requestId === null ? NOBODY : { username, requestId };
+}
+
+function saidBy(source: ContextSource, facts: ContextFacts): Context {
+  switch (source.kind) {
+    case 'message': {
+      const before = facts.messages.contexts[source.source];
+      const last = facts.lastMessages?.contexts[source.source];
+      return {
+        username: before?.username ?? last?.username ?? null,
+        requestId: before?.requestId ?? last?.requestId ?? null,
+      };
+    }
+    case 'audit':
+      return facts.audit(source.source) ?? NOBODY;
+    case 'columns': {
+      const { images, kind } = facts;
+      if (images === null) return NOBODY;
+      const { columns } = source;
+      return {
+        username: columnValue(columns, columns.username, kind, images),
+        requestId: columnValue(columns, columns.requestId, kind, images),
+      };
     }
   }
-  return { username, requestId };
 }
 
 function columnValue(

@@ -7,8 +7,11 @@
 import { type RowImages, type Tuple, UNCHANGED } from '../decode/messages.ts';
 import type { Column, Table } from './table.ts';
 
-/** toast: not sent, it did not change · identity: no before image · too_large: above `limits`. */
-export type Missing = 'toast' | 'identity' | 'too_large';
+/**
+ * toast: not sent, it did not change · identity: no before image · too_large: above `limits` · lookup: a
+ * related row could not be read.
+ */
+export type Missing = 'toast' | 'identity' | 'too_large' | 'lookup';
 
 /** One row image, column by column as in `table.columns`. */
 export interface Image {

@@ -8,7 +8,10 @@ import { type ColumnType, type Encoder, encoderFor, isKnownScalar, NUMERIC_OID }
 import type { ContextColumns, ContextSource, Trust } from './context.ts';
 
 export interface Column {
+  /** In the database. */
   readonly name: string;
+  /** In Events: the column's name, or with `naming: fields` that of its foreign key without `_id`. */
+  readonly field: string;
   /** Its position in tuples. */
   readonly index: number;
   /** `"name":`, ready to stand before the value. */
@@ -28,6 +31,18 @@ export interface Table {
   /** Every column, for rows that nothing less identifies. */
   readonly allColumns: readonly Column[];
   readonly contextSources: readonly ContextSource[];
+  readonly foreignKeys: readonly ForeignKey[];
+  /** Indexes of the columns whose changes alone make no Event. */
+  readonly ignored: ReadonlySet<number>;
+}
+
+/** A foreign key of one column. Those of several columns are left as they are. */
+export interface ForeignKey {
+  readonly column: string;
+  readonly schema: string;
+  readonly table: string;
+  /** The column it points to. */
+  readonly target: string;
 }
 
 /** What the catalog knows beyond the Relation message. */
@@ -38,6 +53,7 @@ export interface TableFacts {
   readonly isTracked: boolean;
   /** Types of the columns that are not plain built-in ones, by OID. */
   readonly types: ReadonlyMap<number, ColumnType>;
+  readonly foreignKeys: readonly ForeignKey[];
 }
 
 /** A Model as configured. */
@@ -47,10 +63,15 @@ export interface ModelOptions {
   readonly table: string;
   /** Columns that do not exist after decoding. */
   readonly exclude: readonly string[];
+  readonly naming: 'columns' | 'fields';
+  /** Columns or fields: an update of nothing else makes no Event. */
+  readonly ignoreChanges: readonly string[];
 }
 
+/** `source` counts the configured sources of that kind. */
 export type ContextOption =
-  | { readonly kind: 'message' }
+  | { readonly kind: 'message'; readonly source: number }
+  | { readonly kind: 'audit'; readonly source: number }
   | {
       readonly kind: 'columns';
       readonly username: string | null;
@@ -90,13 +111,16 @@ export function describeTable(
   context: readonly ContextOption[],
 ): Table {
   const model = modelName(relation, models);
-  const excluded = new Set(models.find((known) => known.name === model)?.exclude ?? []);
+  const options = models.find((known) => known.name === model);
+  const excluded = new Set(options?.exclude ?? []);
   const allColumns = relation.columns.map((column, index): Column => {
     const type = facts.types.get(column.typeOid) ?? { kind: 'scalar', oid: column.typeOid };
+    const field = fieldName(column.name, facts.foreignKeys, options?.naming ?? 'columns');
     return {
       name: column.name,
+      field,
       index,
-      jsonPrefix: `${jsonString(column.name)}:`,
+      jsonPrefix: `${jsonString(field)}:`,
       encode: encoderFor(type),
       isDecimal: type.kind === 'scalar' && type.oid === NUMERIC_OID,
     };
@@ -114,7 +138,25 @@ export function describeTable(
     columns: allColumns.filter((column) => !excluded.has(column.name) && !hidden.has(column.index)),
     key: keyColumns(relation, facts, allColumns),
     contextSources,
+    foreignKeys: facts.foreignKeys,
+    ignored: new Set(
+      allColumns
+        .filter(({ name, field }) => options?.ignoreChanges.some((one) => one === name || one === field))
+        .map((column) => column.index),
+    ),
   };
+}
+
+/** What a column is called in Events. */
+export function fieldName(
+  column: string,
+  foreignKeys: readonly ForeignKey[],
+  naming: 'columns' | 'fields',
+): string {
+  const isKey = foreignKeys.some((key) => key.column === column);
+  return naming === 'fields' && isKey && column.length > 3 && column.endsWith('_id')
+    ? column.slice(0, -3)
+    : column;
 }
 
 function keyColumns(relation: Relation, facts: TableFacts, columns: readonly Column[]): Column[] {
@@ -131,7 +173,7 @@ function sourcesOf(
 ): ContextSource[] {
   const place = (name: string | null) => relation.columns.findIndex((column) => column.name === name);
   return options.flatMap((option): ContextSource[] => {
-    if (option.kind === 'message') return [{ kind: 'message' }];
+    if (option.kind === 'message' || option.kind === 'audit') return [option];
     const names = option.kind === 'tracked' ? TRACKED : option;
     if (option.kind === 'tracked' && !facts.isTracked) return [];
     const columns: ContextColumns = {

@@ -7,7 +7,7 @@
 import { WalhookError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { CommitMessage, Relation, RowMessage, WalMessage } from '../decode/messages.ts';
-import { type MessageContext, NO_MESSAGE_CONTEXT, withMessage } from './context.ts';
+import { type MessageSource, type Messages, noMessages, withMessage } from './messageContext.ts';
 
 export interface Transaction {
   readonly xid: number;
@@ -30,25 +30,34 @@ export interface Change {
   readonly row: RowMessage | null;
   /** Bytes of the row's message where it was longer than `limits.message`, else 0. */
   readonly oversizedBytes: number;
-  readonly context: MessageContext;
+  /** What messages have said up to here. */
+  readonly messages: Messages;
 }
 
 const KIND_OF = { insert: 'created', update: 'updated', delete: 'deleted' } as const;
 
 export class TransactionReader {
-  readonly #prefixes: ReadonlySet<string>;
+  readonly #sources: readonly MessageSource[];
+  readonly #silence: Messages;
   #open: Transaction | null = null;
   #nextIndex = 0;
-  #context: MessageContext = NO_MESSAGE_CONTEXT;
+  #messages: Messages;
 
-  /** @param prefixes of the logical messages that carry context */
-  constructor(prefixes: ReadonlySet<string>) {
-    this.#prefixes = prefixes;
+  /** @param sources of the logical messages that carry context */
+  constructor(sources: readonly MessageSource[]) {
+    this.#sources = sources;
+    this.#silence = noMessages(sources);
+    this.#messages = this.#silence;
   }
 
   /** The Transaction being read; null between two. */
   get open(): Transaction | null {
     return this.#open;
+  }
+
+  /** What messages of the open Transaction have said so far. */
+  get messages(): Messages {
+    return this.#messages;
   }
 
   /** How many Changes of the open Transaction have been read: the index of the next one. */
@@ -76,14 +85,14 @@ export class TransactionReader {
       case 'begin':
         this.#open = { xid: message.xid, commitLsn: message.commitLsn, committedAtUs: message.committedAtUs };
         this.#nextIndex = 0;
-        this.#context = NO_MESSAGE_CONTEXT;
+        this.#messages = this.#silence;
         return null;
       case 'commit':
         this.#open = null;
         return message;
       case 'message':
-        if (message.transactional && this.#prefixes.has(message.prefix)) {
-          this.#context = withMessage(this.#context, message.content);
+        if (message.transactional && this.#open !== null) {
+          this.#messages = withMessage(this.#messages, this.#sources, message.prefix, message.content);
         }
         return null;
       case 'relation':
@@ -99,6 +108,6 @@ export class TransactionReader {
     }
     const index = this.#nextIndex;
     this.#nextIndex += 1;
-    return { kind, transaction, index, relation, row, oversizedBytes, context: this.#context };
+    return { kind, transaction, index, relation, row, oversizedBytes, messages: this.#messages };
   }
 }

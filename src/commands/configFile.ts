@@ -4,7 +4,7 @@ import { type LoadedConfig, type LoadOptions, type LoadResult, loadConfig } from
 import type { Mistake } from '../config/mistakes.ts';
 import type { VariableSource } from '../config/variables.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
-import { checkWebhook } from '../definitions.ts';
+import { checkWebhook } from '../definitions/webhooks.ts';
 import type { CommandIo, CommonOptions } from './io.ts';
 
 export interface ConfigFile {

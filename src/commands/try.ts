@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ChangeKind } from '../change/transaction.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { defineWebhooks, type WebhookDefinition } from '../definitions.ts';
+import { defineWebhooks, type WebhookDefinition } from '../definitions/webhooks.ts';
 import { prepareRequest } from '../deliver/request.ts';
 import { Matcher } from '../match/match.ts';
 import { packageVersion } from '../version.ts';

@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { TLS_MODES } from '../database/tlsModes.ts';
-import { duration, identifier, size, tableName, url } from './fields.ts';
+import { count, duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
+import { modelSchema } from './modelSchema.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -55,26 +56,52 @@ const queue = z.strictObject({
     .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
 });
 
+const trust = z
+  .enum(['changed', 'always'])
+  .default('changed')
+  .describe('changed: a column is believed only when this Change wrote it.');
+
 const context = z.array(
   z.union([
-    z.strictObject({ message: z.literal('walhook').describe('Prefix of a logical message.') }),
+    z.strictObject({
+      message: z
+        .string()
+        .min(1)
+        .max(200)
+        .describe('Prefix of a logical message whose content is a JSON object.'),
+      username: z.string().min(1).default('username').describe('Key of the object.'),
+      request_id: z.string().min(1).default('request_id').describe('Key of the object.'),
+      allow_mute: z.boolean().default(false).describe('walhook.mute() makes a Transaction fire nothing.'),
+    }),
+    z.strictObject({
+      table: tableName().describe('An audit table that is written in the same Transaction.'),
+      username: z.string().min(1).nullable().default(null).describe('Its column.'),
+      request_id: z.string().min(1).nullable().default(null).describe('Its column.'),
+      match: z
+        .record(z.string(), z.string())
+        .default({})
+        .describe("Its column → the changed row's column: which of its rows speak for which Change."),
+    }),
     z.strictObject({
       columns: z.strictObject({
         username: z.string().nullable().default(null),
         request_id: z.string().nullable().default(null),
       }),
-      trust: z
-        .enum(['changed', 'always'])
-        .default('changed')
-        .describe('changed: a column is believed only when this Change wrote it.'),
+      trust,
     }),
   ]),
 );
 
-const model = z.strictObject({
-  name: z.string().min(1).max(150),
-  table: tableName().describe('schema.table'),
-  exclude: z.array(z.string()).default([]).describe('Columns that do not exist after decoding.'),
+const ruleTest = z.strictObject({
+  webhook: z.string().min(1),
+  event: z.record(z.string(), z.unknown()).describe('An Event.'),
+  expect: z.strictObject({
+    matched: z.boolean().optional(),
+    url: z.string().optional(),
+    headers: z.record(z.string(), z.string()).optional(),
+    body: z.unknown().optional().describe('A text, or JSON of which every key must be in the body.'),
+    error: z.string().optional().describe('The code of the error.'),
+  }),
 });
 
 export const configSchema = z.strictObject({
@@ -88,7 +115,12 @@ export const configSchema = z.strictObject({
   postgres: postgres.prefault({}),
   queue,
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
-  models: z.array(model).default([]),
+  preset: z
+    .enum(['peering-manager'])
+    .nullable()
+    .default(null)
+    .describe('Models, context and choices of an application.'),
+  models: z.array(modelSchema).default([]),
   webhooks: z.array(webhookSchema).default([]),
   defaults: defaultsSchema.prefault({}),
   limits: z
@@ -102,8 +134,17 @@ export const configSchema = z.strictObject({
       message: size(65_536, 512 * MIB)
         .prefault('64MiB')
         .describe('A longer replication message is skipped and becomes a failed Delivery.'),
+      lookahead: count(0, 1_000_000)
+        .default(10_000)
+        .describe('Changes of one Transaction that are held back for its audit rows or for collapse.'),
     })
     .prefault({}),
+  templates: z
+    .strictObject({
+      env: z.array(z.string().min(1)).default([]).describe('Names that the env filter may read.'),
+    })
+    .prefault({}),
+  tests: z.array(ruleTest).default([]).describe('Rule tests, run by walhook validate --test.'),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),

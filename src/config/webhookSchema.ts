@@ -22,10 +22,40 @@ const retry = z.strictObject({
 /** Every key that `defaults` may set, each with its own default. */
 const settings = {
   enabled: z.boolean().default(true).describe('false: Changes pass by.'),
+  conditions: z
+    .unknown()
+    .default(null)
+    .describe('When it fires: {and: […]}, {or: […]} or one condition {attr, op, value, negate}.'),
+  columns: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('An update matters only if one of these columns changed. Empty: any.'),
+  conditions_mode: z
+    .enum(['strict', 'lenient'])
+    .default('strict')
+    .describe('strict: as NetBox, an unknown path is an error. lenient: as Peering Manager, it is null.'),
+  on_unavailable: z
+    .enum(['error', 'fire', 'skip'])
+    .default('error')
+    .describe('When the result hangs on a value that is not at hand.'),
+  require: z
+    .array(z.enum(['username', 'request_id']))
+    .default([])
+    .describe('Only Changes of which this is known.'),
+  collapse: z
+    .boolean()
+    .optional()
+    .describe(
+      'Several changes of one row in one Transaction become one Event. Default: where a model touches.',
+    ),
   http_method: z.enum(HTTP_METHODS).default('POST'),
   http_content_type: z.string().min(1).max(128).default('application/json'),
   additional_headers: z.string().default('').describe('A template; one `Name: value` per line of its text.'),
   body_template: z.string().default('').describe('A template; empty: the Event as JSON.'),
+  payload_format: z
+    .enum(['walhook', 'peering-manager', 'netbox'])
+    .default('walhook')
+    .describe('Names and values in body and templates.'),
   undefined: z
     .enum(['lenient', 'strict'])
     .default('lenient')

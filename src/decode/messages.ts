@@ -72,8 +72,12 @@ export interface CommitMessage {
 export interface RowMessage {
   readonly tag: 'insert' | 'update' | 'delete';
   readonly relation: Relation;
+  /** Bytes of the message. */
+  readonly bytes: number;
   /** Finds the row images. Callers that do not need them never pay for them. */
   images(): RowImages;
+  /** The same row without the buffer it was read into, for who holds it back. */
+  retained(): RowMessage;
 }
 
 export interface TruncateMessage {

@@ -64,11 +64,11 @@ export class PgoutputDecoder {
   decode(buffer: Buffer, start: number, end: number): WalMessage {
     switch (buffer[start]) {
       case INSERT:
-        return new PgoutputRow('insert', this.#relationAt(buffer, start + 1), buffer, start + 5);
+        return new PgoutputRow('insert', this.#relationAt(buffer, start + 1), buffer, start + 5, end);
       case UPDATE:
-        return new PgoutputRow('update', this.#relationAt(buffer, start + 1), buffer, start + 5);
+        return new PgoutputRow('update', this.#relationAt(buffer, start + 1), buffer, start + 5, end);
       case DELETE:
-        return new PgoutputRow('delete', this.#relationAt(buffer, start + 1), buffer, start + 5);
+        return new PgoutputRow('delete', this.#relationAt(buffer, start + 1), buffer, start + 5, end);
       case BEGIN:
         return {
           tag: 'begin',
@@ -165,12 +165,29 @@ class PgoutputRow implements RowMessage {
   readonly relation: Relation;
   readonly #buffer: Buffer;
   readonly #start: number;
+  readonly #end: number;
 
-  constructor(tag: 'insert' | 'update' | 'delete', relation: Relation, buffer: Buffer, start: number) {
+  constructor(
+    tag: 'insert' | 'update' | 'delete',
+    relation: Relation,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ) {
     this.tag = tag;
     this.relation = relation;
     this.#buffer = buffer;
     this.#start = start;
+    this.#end = end;
+  }
+
+  get bytes(): number {
+    return this.#end - this.#start;
+  }
+
+  retained(): RowMessage {
+    const copy = Buffer.from(this.#buffer.subarray(this.#start, this.#end));
+    return new PgoutputRow(this.tag, this.relation, copy, 0, copy.length);
   }
 
   images(): RowImages {

@@ -5,8 +5,9 @@
  * under light load a flush holds one Transaction and latency is lowest, and under load the cost of a flush
  * is shared by many. What waits here is bounded: `ready` resolves when there is room.
  *
- * One flush is at most one transaction of the store; a flush that failed is repeated as it was, until it is
- * stored or the daemon stops. Only then is its position settled.
+ * What is added is staged until `advance` says which position covers it: a flush stores Deliveries and the
+ * position behind them together, never one without the other. A flush that failed is repeated as it was,
+ * until it is stored or the daemon stops. Only then is its position settled.
  */
 
 import { backoffMs } from '../core/backoff.ts';
@@ -45,6 +46,9 @@ const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
+  /** Added, and not covered by a position yet. */
+  #staged: { readonly webhook: string; readonly delivery: QueuedDelivery }[] = [];
+  #stagedFailed: FailedDelivery[] = [];
   #waiting = new Map<string, QueuedDelivery[]>();
   #failed: FailedDelivery[] = [];
   #waitingBytes = 0;
@@ -67,17 +71,11 @@ export class Enqueuer {
   }
 
   add(webhook: string, delivery: QueuedDelivery): void {
-    const list = this.#waiting.get(webhook);
-    if (list === undefined) this.#waiting.set(webhook, [delivery]);
-    else list.push(delivery);
-    this.#waitingBytes += delivery.json.length;
-    this.#waitingDeliveries += 1;
+    this.#staged.push({ webhook, delivery });
   }
 
   addFailed(failed: FailedDelivery): void {
-    this.#failed.push(failed);
-    this.#waitingBytes += failed.delivery.json.length;
-    this.#waitingDeliveries += 1;
+    this.#stagedFailed.push(failed);
   }
 
   /**
@@ -92,6 +90,22 @@ export class Enqueuer {
       // Read again after a reconnect: the store has had it all along.
       this.#options.onSettled(settles);
     }
+    this.#cover();
+  }
+
+  /** What was added goes with the next flush. */
+  #cover(): void {
+    for (const { webhook, delivery } of this.#staged) {
+      const list = this.#waiting.get(webhook);
+      if (list === undefined) this.#waiting.set(webhook, [delivery]);
+      else list.push(delivery);
+      this.#waitingBytes += delivery.json.length;
+    }
+    for (const { delivery } of this.#stagedFailed) this.#waitingBytes += delivery.json.length;
+    this.#waitingDeliveries += this.#staged.length + this.#stagedFailed.length;
+    this.#failed.push(...this.#stagedFailed);
+    this.#staged = [];
+    this.#stagedFailed = [];
   }
 
   /** Starts a flush where there is something to store. Returns at once. */

@@ -1,5 +1,6 @@
-/** Which Webhooks a Change is for. Pure; the answer for a model and an event is worked out once. */
+/** Which Webhooks a Change may be for, by model and event alone. Worked out once per question. */
 import type { ChangeKind } from '../change/transaction.ts';
+import type { Conditions } from './conditions/condition.ts';
 
 /** What matching needs of a Webhook. */
 export interface MatchTarget {
@@ -9,7 +10,18 @@ export interface MatchTarget {
   /** Names of Models, or `*`. */
   readonly models: readonly string[];
   readonly events: readonly ChangeKind[];
+  readonly conditions: Conditions | null;
+  /** An update matters only if one of these changed; null: any. */
+  readonly columns: Conditions | null;
+  readonly onUnavailable: 'error' | 'fire' | 'skip';
+  readonly require: readonly ('username' | 'request_id')[];
+  readonly format: EventFormat;
+  /** Several Changes of one row in one Transaction are one; null: where its Model touches. */
+  readonly collapse: boolean | null;
 }
+
+/** Names and values in body and templates. */
+export type EventFormat = 'walhook' | 'peering-manager' | 'netbox';
 
 const NONE: readonly MatchTarget[] = [];
 
@@ -21,18 +33,33 @@ export class Matcher {
     this.#targets = targets.filter((target) => target.enabled);
   }
 
+  /** Whether a Webhook wants several Changes of one row as one, wherever they are. */
+  get anyCollapses(): boolean {
+    return this.#targets.some((target) => target.collapse === true);
+  }
+
   /** The enabled Webhooks that watch this event of this Model. */
   targets(model: string, kind: ChangeKind): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    const question = `${kind} ${model}`;
+    return this.#answer(`${kind} ${model}`, (target) => target.events.includes(kind) && isFor(target, model));
+  }
+
+  /** The enabled Webhooks that watch this Model, whatever happens to its rows. */
+  watching(model: string): readonly MatchTarget[] {
+    if (this.#targets.length === 0) return NONE;
+    return this.#answer(`* ${model}`, (target) => isFor(target, model));
+  }
+
+  #answer(question: string, isWanted: (target: MatchTarget) => boolean): readonly MatchTarget[] {
     let answer = this.#known.get(question);
     if (answer === undefined) {
-      answer = this.#targets.filter(
-        (target) =>
-          target.events.includes(kind) && (target.models.includes(model) || target.models.includes('*')),
-      );
+      answer = this.#targets.filter(isWanted);
       this.#known.set(question, answer);
     }
     return answer;
   }
+}
+
+function isFor(target: MatchTarget, model: string): boolean {
+  return target.models.includes(model) || target.models.includes('*');
 }

@@ -6,7 +6,7 @@
  * and what cannot be found any more falls back to what the Relation message says.
  */
 import type { Pool } from 'pg';
-import { type TableFacts, unknownTypes } from '../change/table.ts';
+import { type ForeignKey, type TableFacts, unknownTypes } from '../change/table.ts';
 import type { Relation } from '../decode/messages.ts';
 import type { ColumnType } from '../decode/values.ts';
 
@@ -24,9 +24,35 @@ const FACTS = `
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where t.tgrelid = c.oid and n.nspname = 'walhook' and p.proname = 'stamp'
-    ) as is_tracked
+    ) as is_tracked,
+    (
+      select coalesce(json_agg(json_build_object(
+        'column', a.attname, 'schema', tn.nspname, 'table', tc.relname, 'target', ta.attname) order by a.attnum), '[]')
+      from pg_catalog.pg_constraint f
+      join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
+      join pg_catalog.pg_class tc on tc.oid = f.confrelid
+      join pg_catalog.pg_namespace tn on tn.oid = tc.relnamespace
+      join pg_catalog.pg_attribute ta on ta.attrelid = f.confrelid and ta.attnum = f.confkey[1]
+      where f.conrelid = c.oid and f.contype = 'f' and cardinality(f.conkey) = 1
+    ) as foreign_keys
   from pg_catalog.pg_class c
   where c.oid = $1`;
+
+const RELATION = `
+  select c.oid::int8::text as oid,
+    json_agg(json_build_array(a.attname, a.atttypid::int8::text, format_type(a.atttypid, a.atttypmod)) order by a.attnum) as columns
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where n.nspname = $1 and c.relname = $2
+  group by c.oid`;
+
+/** A table that is looked up and not streamed. */
+export interface DescribedRelation {
+  readonly relation: Relation;
+  /** As SQL spells the type of each column. */
+  readonly typeNames: readonly string[];
+}
 
 /** Types by OID with everything they are made of; composite fields as rows of their own. */
 const TYPES = `
@@ -76,14 +102,46 @@ export class Catalog {
 
   /** What is known of a table now. A table that is gone has no key and only built-in types. */
   async facts(relation: Relation): Promise<TableFacts> {
-    const { rows } = await this.#pool.query<{ primary_key: string[]; is_tracked: boolean }>(FACTS, [
-      relation.oid,
-    ]);
+    const { rows } = await this.#pool.query<{
+      primary_key: string[];
+      is_tracked: boolean;
+      foreign_keys: ForeignKey[];
+    }>(FACTS, [relation.oid]);
     return {
       primaryKey: rows[0]?.primary_key ?? [],
       isTracked: rows[0]?.is_tracked ?? false,
+      foreignKeys: rows[0]?.foreign_keys ?? [],
       types: await this.#types(unknownTypes(relation)),
     };
+  }
+
+  /** A table as if the stream had announced it; null where there is none of that name. */
+  async relation(schema: string, name: string): Promise<DescribedRelation | null> {
+    const { rows } = await this.#pool.query<{ oid: string; columns: [string, string, string][] }>(RELATION, [
+      schema,
+      name,
+    ]);
+    const row = rows[0];
+    if (row === undefined) return null;
+    const columns = row.columns.map(([column, typeOid]) => ({
+      name: column,
+      typeOid: Number(typeOid),
+      typeModifier: -1,
+      isIdentity: false,
+    }));
+    return {
+      relation: { oid: Number(row.oid), schema, name, identity: 'nothing', columns },
+      typeNames: row.columns.map(([, , typeName]) => typeName),
+    };
+  }
+
+  /** Whether the publication sends the changes of a table. */
+  async isPublished(publication: string, schema: string, name: string): Promise<boolean> {
+    const { rows } = await this.#pool.query(
+      'select from pg_catalog.pg_publication_tables where pubname = $1 and schemaname = $2 and tablename = $3',
+      [publication, schema, name],
+    );
+    return rows.length > 0;
   }
 
   async #types(oids: readonly number[]): Promise<ReadonlyMap<number, ColumnType>> {

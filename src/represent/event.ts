@@ -6,27 +6,32 @@
  * The Event leaves here as its final text and is not parsed again on its way to the receiver.
  */
 import type { Context } from '../change/context.ts';
-import { type Image, type Images, imagesOf, type Missing, rowKey } from '../change/images.ts';
+import type { Image, Missing } from '../change/images.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
 import { hash8 } from '../core/hash.ts';
 import { jsonString } from '../core/json.ts';
 import { lsnToHex } from '../core/lsn.ts';
-import type { RowImages } from '../decode/messages.ts';
-
-export interface EventLimits {
-  /** `limits.value`: bytes of one value's text. */
-  readonly valueBytes: number;
-  /** `limits.event`: bytes of the Event. */
-  readonly eventBytes: number;
-}
+import type { Part } from './render.ts';
+import type { Shape } from './shape.ts';
 
 export interface BuiltEvent {
   /** `<generation>-<commit LSN>-<index>-<object>`. */
   readonly id: string;
+  readonly json: string;
+}
+
+/** What an Event is made of. */
+export interface EventSource {
+  readonly change: Change;
+  readonly table: Table;
+  readonly context: Context;
   /** The row's key; '' for a truncated table. */
   readonly key: string;
-  readonly json: string;
+  readonly before: Image | null;
+  readonly after: Image | null;
+  /** What the Model makes of the row; null where `data` is the row itself. */
+  readonly data: { readonly shape: Shape; readonly parts: readonly Part[] } | null;
 }
 
 /** Microseconds since the Unix epoch → `2023-08-07T19:30:23.140019Z`. */
@@ -46,36 +51,34 @@ export function eventId(generation: string, change: Change, object: string): str
   return `${generation}-${lsnToHex(change.transaction.commitLsn)}-${index}-${hash8(object)}`;
 }
 
-/** Builds the Event of one Change. */
-export function buildEvent(
-  change: Change,
-  table: Table,
-  rows: RowImages | null,
-  context: Context,
-  generation: string,
-  limits: EventLimits,
-): BuiltEvent {
-  const tuple = rows?.new ?? (rows?.old.kind === 'none' ? null : (rows?.old.tuple ?? null));
-  const key = tuple === null ? '' : rowKey(table, tuple);
-  const images =
-    rows === null
-      ? { before: null, after: null }
-      : imagesOf(table, rows, change.kind === 'created', limits.valueBytes);
-  const envelope = envelopeOf(change, table, context);
+/**
+ * Builds the Event of one Change.
+ *
+ * @param maxBytes `limits.event`: a larger Event loses its largest values
+ */
+export function buildEvent(source: EventSource, generation: string, maxBytes: number): BuiltEvent {
+  const { change, table, key } = source;
+  const envelope = envelopeOf(change, table.model, source.context);
+  const sections = withinLimit(sectionsOf(source), maxBytes - Buffer.byteLength(envelope) - RESERVED_BYTES);
   return {
     id: eventId(generation, change, `${table.model}\0${key}`),
-    key,
-    json: envelope + rowPart(table, withinLimit(images, limits.eventBytes - envelope.length - 100)),
+    json: envelope + sectionsJson(sections),
   };
 }
+
+/** Keys, braces and the list of what is missing. */
+const RESERVED_BYTES = 200;
+
+/** Why a row could not be had at all. */
+export type UnreadableReason = 'too_large' | 'undecodable' | 'lookup';
 
 /** The Event of a Change whose row could not be had: it says so where the row would be. */
 export function buildUnreadableEvent(
   change: Change,
-  table: Table,
+  model: string,
   context: Context,
   generation: string,
-  reason: 'too_large' | 'undecodable',
+  reason: UnreadableReason,
 ): BuiltEvent {
   const before = change.kind === 'created' ? 'null' : '{}';
   const after = change.kind === 'deleted' ? 'null' : '{}';
@@ -86,18 +89,17 @@ export function buildUnreadableEvent(
     ...(after === 'null' ? [] : [missing('postchange')]),
   ];
   return {
-    id: eventId(generation, change, `${table.model}\0`),
-    key: '',
+    id: eventId(generation, change, `${model}\0`),
     json:
-      `${envelopeOf(change, table, context)},"data":{},"snapshots":{"prechange":${before},"postchange":${after}}` +
+      `${envelopeOf(change, model, context)},"data":{},"snapshots":{"prechange":${before},"postchange":${after}}` +
       `,"unavailable":{${unavailable.join(',')}}}`,
   };
 }
 
-function envelopeOf(change: Change, table: Table, context: Context): string {
+function envelopeOf(change: Change, model: string, context: Context): string {
   return (
     `{"event":"${change.kind}","timestamp":"${formatTimestamp(change.transaction.committedAtUs)}"` +
-    `,"model":${jsonString(table.model)},"username":${orNull(context.username)}` +
+    `,"model":${jsonString(model)},"username":${orNull(context.username)}` +
     `,"request_id":${orNull(context.requestId)}`
   );
 }
@@ -106,83 +108,125 @@ function orNull(text: string | null): string {
   return text === null ? 'null' : jsonString(text);
 }
 
-function rowPart(table: Table, images: Images): string {
-  const before = images.before === null ? 'null' : imageJson(table, images.before);
-  const after = images.after === null ? 'null' : imageJson(table, images.after);
-  const data = images.after === null ? before : after;
-  const unavailable = unavailableJson(table, images);
-  return `,"data":${data},"snapshots":{"prechange":${before},"postchange":${after}}${unavailable}}`;
+/** One object of the Event: its members' JSON, and what is missing of it. */
+interface Section {
+  readonly prefixes: readonly string[];
+  readonly fragments: readonly (string | null)[];
+  readonly missing: readonly (Missing | null)[] | null;
+  /** What else there was is missing too. */
+  readonly isKeyOnly: boolean;
 }
 
-function imageJson(table: Table, image: Image): string {
+interface Sections {
+  readonly data: Section | null;
+  readonly before: Section | null;
+  readonly after: Section | null;
+}
+
+function sectionsOf({ table, before, after, data }: EventSource): Sections {
+  const prefixes = table.columns.map((column) => column.jsonPrefix);
+  const section = (image: Image | null): Section | null => (image === null ? null : { prefixes, ...image });
+  const sections = { before: section(before), after: section(after) };
+  if (data === null) return { ...sections, data: sections.after ?? sections.before };
+  return {
+    ...sections,
+    data: {
+      prefixes: data.shape.members.map((member) => member.prefix),
+      fragments: data.parts.map((part) => part.json),
+      missing: data.parts.some((part) => part.missing !== null)
+        ? data.parts.map((part) => part.missing)
+        : null,
+      isKeyOnly: (after ?? before)?.isKeyOnly ?? false,
+    },
+  };
+}
+
+function sectionsJson({ data, before, after }: Sections): string {
+  const object = (section: Section | null) => (section === null ? 'null' : sectionJson(section));
+  const afterJson = object(after);
+  const beforeJson = object(before);
+  const dataJson = data === after ? afterJson : data === before ? beforeJson : object(data);
+  const missing = (
+    [
+      ['data', data],
+      ['prechange', before],
+      ['postchange', after],
+    ] as const
+  ).flatMap(([name, section]) => {
+    const reasons = section === null ? '' : missingJson(section);
+    return reasons === '' ? [] : [`"${name}":{${reasons}}`];
+  });
+  const unavailable = missing.length === 0 ? '' : `,"unavailable":{${missing.join(',')}}`;
+  return `,"data":${dataJson},"snapshots":{"prechange":${beforeJson},"postchange":${afterJson}}${unavailable}}`;
+}
+
+function sectionJson({ prefixes, fragments }: Section): string {
   let json = '';
-  for (let i = 0; i < table.columns.length; i += 1) {
-    const fragment = image.fragments[i];
+  for (let i = 0; i < prefixes.length; i += 1) {
+    const fragment = fragments[i];
     if (fragment === null || fragment === undefined) continue;
-    json += (json === '' ? '' : ',') + table.columns[i]?.jsonPrefix + fragment;
+    json += (json === '' ? '' : ',') + prefixes[i] + fragment;
   }
   return `{${json}}`;
 }
 
-function unavailableJson(table: Table, images: Images): string {
-  const state = images.after ?? images.before;
-  const parts = [
-    ['data', state],
-    ['prechange', images.before],
-    ['postchange', images.after],
-  ] as const;
-  const members = parts.flatMap(([name, image]) => {
-    const reasons = image === null ? '' : missingJson(table, image);
-    return reasons === '' ? [] : [`"${name}":{${reasons}}`];
-  });
-  return members.length === 0 ? '' : `,"unavailable":{${members.join(',')}}`;
-}
-
-function missingJson(table: Table, image: Image): string {
-  if (image.missing === null) return '';
-  const reasons = image.isKeyOnly ? ['"*":"identity"'] : [];
-  image.missing.forEach((reason, i) => {
-    if (reason !== null && reason !== 'identity') reasons.push(`${table.columns[i]?.jsonPrefix}"${reason}"`);
+function missingJson({ prefixes, missing, isKeyOnly }: Section): string {
+  if (missing === null) return '';
+  const reasons = isKeyOnly ? ['"*":"identity"'] : [];
+  missing.forEach((reason, i) => {
+    if (reason !== null && reason !== 'identity') reasons.push(`${prefixes[i]}"${reason}"`);
   });
   return reasons.join(',');
 }
 
-/** Takes the largest values out of both images until the Event fits. */
-function withinLimit(images: Images, maxBytes: number): Images {
-  // `data` repeats the newest image. A UTF-16 unit is at most three bytes of UTF-8.
-  const weigh = (image: Image | null, times: number) =>
-    (image?.fragments ?? []).reduce((sum, fragment) => sum + (fragment?.length ?? 0) * times, 0);
-  const newestTimes = 2;
-  const upperBound =
-    3 * (weigh(images.after, newestTimes) + weigh(images.before, images.after === null ? newestTimes : 1));
-  if (upperBound <= maxBytes) return images;
+/** Takes the largest values out of the Event until it fits. */
+function withinLimit(sections: Sections, maxBytes: number): Sections {
+  const all = [...new Set([sections.data, sections.before, sections.after])].filter((one) => one !== null);
+  const times = (section: Section) =>
+    section === sections.data && (section === sections.after || section === sections.before) ? 2 : 1;
+  // A UTF-16 unit is at most three bytes of UTF-8.
+  const chars = all.reduce((sum, section) => sum + times(section) * length(section), 0);
+  if (3 * chars <= maxBytes) return sections;
 
-  const values = [
-    ...sized(images.before, 'before', images.after === null ? newestTimes : 1),
-    ...sized(images.after, 'after', newestTimes),
-  ].sort((a, b) => b.bytes - a.bytes);
-  let total = values.reduce((sum, value) => sum + value.bytes, 0);
-  const drop = { before: new Set<number>(), after: new Set<number>() };
-  for (const value of values) {
-    if (total <= maxBytes) break;
-    drop[value.side].add(value.column);
-    total -= value.bytes;
+  const values = all
+    .flatMap((section) =>
+      section.fragments.map((fragment, at) => ({
+        section,
+        at,
+        bytes: fragment === null ? 0 : (Buffer.byteLength(fragment) + 4) * times(section),
+      })),
+    )
+    .sort((a, b) => b.bytes - a.bytes);
+  const names = all.reduce(
+    (sum, section) =>
+      sum + times(section) * 2 * section.prefixes.reduce((n, prefix) => n + prefix.length + 14, 0),
+    0,
+  );
+  let total = values.reduce((sum, value) => sum + value.bytes, names);
+  const dropped = new Map<Section, Set<number>>();
+  for (const { section, at, bytes } of values) {
+    if (total <= maxBytes || bytes === 0) break;
+    dropped.set(section, (dropped.get(section) ?? new Set()).add(at));
+    total -= bytes;
   }
-  return { before: without(images.before, drop.before), after: without(images.after, drop.after) };
+  const cut = new Map(all.map((section) => [section, without(section, dropped.get(section) ?? new Set())]));
+  const of = (section: Section | null) => (section === null ? null : (cut.get(section) ?? section));
+  return { data: of(sections.data), before: of(sections.before), after: of(sections.after) };
 }
 
-function sized(image: Image | null, side: 'before' | 'after', times: number) {
-  return (image?.fragments ?? []).flatMap((fragment, column) =>
-    fragment === null ? [] : [{ side, column, bytes: Buffer.byteLength(fragment) * times }],
+function length({ prefixes, fragments }: Section): number {
+  return fragments.reduce(
+    (sum, fragment, i) => sum + (fragment?.length ?? 0) + (prefixes[i]?.length ?? 0) + 16,
+    0,
   );
 }
 
-function without(image: Image | null, columns: ReadonlySet<number>): Image | null {
-  if (image === null || columns.size === 0) return image;
-  const reason = (i: number): Missing | null => (columns.has(i) ? 'too_large' : (image.missing?.[i] ?? null));
+function without(section: Section, columns: ReadonlySet<number>): Section {
+  if (columns.size === 0) return section;
+  const { fragments, missing } = section;
   return {
-    fragments: image.fragments.map((fragment, i) => (columns.has(i) ? null : fragment)),
-    missing: image.fragments.map((_, i) => reason(i)),
-    isKeyOnly: image.isKeyOnly,
+    ...section,
+    fragments: fragments.map((fragment, i) => (columns.has(i) ? null : fragment)),
+    missing: fragments.map((_, i) => (columns.has(i) ? 'too_large' : (missing?.[i] ?? null))),
   };
 }

@@ -2,17 +2,18 @@
  * Webhooks as the stages need them, made from the configuration: what matching asks and what shapes
  * requests. Every mistake that the shape of the file cannot show is found here, each with its path.
  */
-import type { ContextOption, ModelOptions } from './change/table.ts';
-import { formatPath } from './config/mistakes.ts';
-import type { Config } from './config/schema.ts';
-import { deriveKeys } from './config/webhookKeys.ts';
-import type { WebhookConfig } from './config/webhookSchema.ts';
-import { WalhookError } from './core/errors.ts';
-import { Secret } from './core/secret.ts';
-import type { DeliverTarget } from './deliver/lane.ts';
-import { parseRequestUrl, staticOrigin } from './deliver/url.ts';
-import type { MatchTarget } from './match/match.ts';
-import { compileTemplate, type Template } from './template/engine.ts';
+import { formatPath } from '../config/mistakes.ts';
+import type { Config } from '../config/schema.ts';
+import { deriveKeys } from '../config/webhookKeys.ts';
+import type { WebhookConfig } from '../config/webhookSchema.ts';
+import { WalhookError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import type { DeliverTarget } from '../deliver/lane.ts';
+import { parseRequestUrl, staticOrigin } from '../deliver/url.ts';
+import type { Conditions } from '../match/conditions/condition.ts';
+import { parseConditions } from '../match/conditions/parse.ts';
+import type { MatchTarget } from '../match/match.ts';
+import { compileTemplate, type Template } from '../template/engine.ts';
 
 /** One Webhook, ready for both ends of the queue. */
 export interface WebhookDefinition {
@@ -50,6 +51,16 @@ export function checkWebhook(
   for (const field of TEMPLATE_FIELDS) {
     const source = text(field);
     if (source !== null) attempt(field, () => compileField(field, source, 'lenient', path));
+  }
+  const mode = webhook['conditions_mode'] === 'lenient' ? 'lenient' : 'strict';
+  const parsed = parseConditions(webhook['conditions'], mode, formatPath([...path, 'conditions']));
+  if (!parsed.ok) {
+    for (const mistake of parsed.mistakes) {
+      mistakes.push({
+        path: [...path, 'conditions'],
+        message: mistakeBelow(mistake, [...path, 'conditions']),
+      });
+    }
   }
   const url = text('url');
   if (url !== null && mistakes.every((mistake) => mistake.path.at(-1) !== 'url')) {
@@ -91,6 +102,12 @@ function defineWebhook(
       enabled: webhook.enabled,
       models: webhook.models,
       events: webhook.events,
+      conditions: conditionsOf(webhook.conditions, webhook.conditions_mode, [...path, 'conditions']),
+      columns: columnsChanged(webhook.columns, [...path, 'columns']),
+      onUnavailable: webhook.on_unavailable,
+      require: webhook.require,
+      format: webhook.payload_format,
+      collapse: webhook.collapse ?? null,
     },
     deliver: {
       key,
@@ -108,6 +125,32 @@ function defineWebhook(
       concurrency: webhook.concurrency,
     },
   };
+}
+
+/** The path within the conditions where it is more than the conditions themselves. */
+function mistakeBelow(
+  mistake: { path: string; message: string },
+  path: readonly (string | number)[],
+): string {
+  const below = mistake.path.slice(formatPath(path).length).replace(/^\./, '');
+  return below === '' ? mistake.message : `${below}: ${mistake.message}`;
+}
+
+function conditionsOf(
+  ruleset: unknown,
+  mode: 'strict' | 'lenient',
+  path: readonly (string | number)[],
+): Conditions | null {
+  const parsed = parseConditions(ruleset, mode, formatPath(path));
+  if (parsed.ok) return parsed.conditions;
+  const [first] = parsed.mistakes;
+  throw new WalhookError('CONFIG_INVALID', `${first?.path}: ${first?.message}`);
+}
+
+/** `columns` as the condition that one of them changed. */
+function columnsChanged(columns: readonly string[], path: readonly (string | number)[]): Conditions | null {
+  if (columns.length === 0) return null;
+  return conditionsOf({ or: columns.map((attr) => ({ attr, op: 'changed' })) }, 'strict', path);
 }
 
 const TEMPLATE_FIELDS = ['url', 'additional_headers', 'body_template'] as const;
@@ -141,21 +184,6 @@ function checkUrl(source: string, allowsTemplatedHost: boolean): void {
 function secretsOf({ secret }: WebhookConfig): Secret[] {
   if (secret === null) return [];
   return secret instanceof Secret ? [secret] : secret;
-}
-
-/** The Models of a configuration as change/ needs them. */
-export function modelOptions(config: Config): ModelOptions[] {
-  return config.models.map(({ name, table, exclude }) => ({ name, ...table, exclude }));
-}
-
-/** The sources of context, by default the message `walhook` and then walhook.track's columns. */
-export function contextOptions(config: Config): ContextOption[] {
-  if (config.context === null) return [{ kind: 'message' }, { kind: 'tracked' }];
-  return config.context.map((source): ContextOption => {
-    if ('message' in source) return { kind: 'message' };
-    const { username, request_id: requestId } = source.columns;
-    return { kind: 'columns', username, requestId, trust: source.trust };
-  });
 }
 
 /** What stands in the queue's store of each Webhook. No URL, header or secret is among it. */

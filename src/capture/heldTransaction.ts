@@ -1,0 +1,158 @@
+/**
+ * Holds the Changes of one Transaction back until its commit, because something later in it speaks of them:
+ * an audit row, a message, another Change of the same row. Bounded in number and bytes; what does not fit
+ * goes out with what is known by then.
+ */
+import { type AuditRow, type AuditSource, auditContext } from '../change/auditContext.ts';
+import type { MessageContext } from '../change/messageContext.ts';
+import type { Table } from '../change/table.ts';
+import type { Change } from '../change/transaction.ts';
+import type { RowImages, Tuple } from '../decode/messages.ts';
+import { UNCHANGED } from '../decode/messages.ts';
+import type { Membership } from '../represent/includedRows.ts';
+import type { IncludeOptions } from '../represent/shape.ts';
+
+/** A Change of a watched table. */
+export interface HeldChange {
+  readonly change: Change;
+  readonly table: Table;
+}
+
+/** A change of join rows: which owner it touched, through which include, and what it joined or parted. */
+export interface HeldJoin {
+  readonly change: Change;
+  readonly include: IncludeOptions;
+  /** Model of the owners. */
+  readonly model: string;
+  /** Texts of the columns of the join row, before and after. */
+  readonly before: ((column: string) => string | null) | null;
+  readonly after: ((column: string) => string | null) | null;
+  /** The row before is not known: nobody can tell whose join row went. */
+  readonly isUnknown: boolean;
+}
+
+/** Bytes of row messages that are held back. */
+const MAX_HELD_BYTES = 32 * 1_048_576;
+
+export class HeldTransaction {
+  readonly #maxChanges: number;
+  readonly #changes: HeldChange[] = [];
+  readonly #joins: HeldJoin[] = [];
+  /** By the place of the audit source, then by the key of the audit row. */
+  readonly #audit = new Map<number, Map<string, AuditRow>>();
+  #bytes = 0;
+
+  /** @param maxChanges `limits.lookahead` */
+  constructor(maxChanges: number) {
+    this.#maxChanges = maxChanges;
+  }
+
+  get changes(): readonly HeldChange[] {
+    return this.#changes;
+  }
+
+  get joins(): readonly HeldJoin[] {
+    return this.#joins;
+  }
+
+  /** Nothing but audit rows is held: no Change waits for it. */
+  get isEmpty(): boolean {
+    return this.#changes.length + this.#joins.length === 0;
+  }
+
+  /** Nothing more may be held back. */
+  get isFull(): boolean {
+    return this.#changes.length + this.#joins.length >= this.#maxChanges || this.#bytes >= MAX_HELD_BYTES;
+  }
+
+  hold(change: Change, table: Table): void {
+    const row = change.row?.retained() ?? null;
+    this.#bytes += row?.bytes ?? 0;
+    this.#changes.push({ table, change: { ...change, row } });
+  }
+
+  holdJoin(join: HeldJoin): void {
+    this.#joins.push(join);
+  }
+
+  /** An audit row: the last image of it in the Transaction counts. */
+  holdAudit(source: number, key: string, row: AuditRow): void {
+    const rows = this.#audit.get(source) ?? new Map<string, AuditRow>();
+    rows.set(key, { ...row, index: rows.get(key)?.index ?? row.index });
+    this.#audit.set(source, rows);
+  }
+
+  /** What an audit source says of one Change. */
+  audit(
+    sources: readonly AuditSource[],
+    source: number,
+    index: number,
+    text: (column: string) => string | null,
+  ): MessageContext | null {
+    const options = sources[source];
+    const rows = [...(this.#audit.get(source)?.values() ?? [])];
+    return options === undefined || rows.length === 0 ? null : auditContext(options, rows, index, text);
+  }
+}
+
+/** The texts of a row's columns by name: as it is, else as it was. */
+export function columnTexts(table: Table, images: RowImages | null): (column: string) => string | null {
+  const old = images === null || images.old.kind === 'none' ? null : images.old.tuple;
+  return (name) => {
+    const column = table.allColumns.find((one) => one.name === name || one.field === name);
+    if (column === undefined || images === null) return null;
+    return textOf(images.new, column.index) ?? textOf(old, column.index);
+  };
+}
+
+export function textOf(tuple: Tuple | null, index: number): string | null {
+  const text = tuple?.text(index) ?? null;
+  return text === UNCHANGED ? null : text;
+}
+
+/**
+ * What the join rows of a Transaction did to one owner's included rows.
+ *
+ * @param owner key of the owner
+ * @param constants what the where-columns must hold, in their order
+ */
+export function membershipOf(
+  joins: readonly HeldJoin[],
+  include: IncludeOptions,
+  owner: string,
+  constants: readonly string[],
+): Membership {
+  const added = new Set<string>();
+  const removed = new Set<string>();
+  let isUnknown = false;
+  for (const join of joins) {
+    if (join.include !== include) continue;
+    if (join.isUnknown) isUnknown = true;
+    const parted = joinedKey(join.before, include, owner, constants);
+    if (parted !== null && !added.delete(parted)) removed.add(parted);
+    const joined = joinedKey(join.after, include, owner, constants);
+    if (joined !== null && !removed.delete(joined)) added.add(joined);
+  }
+  return { added, removed, isUnknown };
+}
+
+function joinedKey(
+  text: ((column: string) => string | null) | null,
+  include: IncludeOptions,
+  owner: string,
+  constants: readonly string[],
+): string | null {
+  if (text === null || text(include.source) !== owner) return null;
+  const isWanted = include.where.every(({ column }, i) => text(column) === constants[i]);
+  return isWanted ? text(include.target) : null;
+}
+
+/** Keys of the owners whose included rows a join row touched. */
+export function touchedOwners(join: HeldJoin, constants: readonly string[]): string[] {
+  const owners = [join.before, join.after].flatMap((text) => {
+    const isWanted =
+      text !== null && join.include.where.every(({ column }, i) => text(column) === constants[i]);
+    return isWanted ? (text(join.include.source) ?? []) : [];
+  });
+  return [...new Set(owners)];
+}

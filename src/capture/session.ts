@@ -1,0 +1,330 @@
+/**
+ * What belongs to one replication connection: the relations it announced, the open Transaction, what is
+ * held back of it, and the candidates since the last look-up.
+ */
+import type { AuditSource } from '../change/auditContext.ts';
+import { contextOf } from '../change/context.ts';
+import { rowKey } from '../change/images.ts';
+import type { MessageSource } from '../change/messageContext.ts';
+import {
+  type ContextOption,
+  describeTable,
+  isWatchable,
+  type ModelOptions,
+  type Table,
+} from '../change/table.ts';
+import { type Change, TransactionReader } from '../change/transaction.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { CommitMessage, Relation, WalMessage } from '../decode/messages.ts';
+import { PgoutputDecoder } from '../decode/pgoutput.ts';
+import type { Enqueuer } from '../enqueue/enqueuer.ts';
+import { isBefore, type Position } from '../enqueue/position.ts';
+import type { Matcher } from '../match/match.ts';
+import type { Frame } from '../replication/frames.ts';
+import type { Catalog } from '../represent/catalog.ts';
+import type { IncludedRows } from '../represent/includedRows.ts';
+import type { RelatedRows } from '../represent/relatedRows.ts';
+import type { RelatedTables } from '../represent/relatedTables.ts';
+import {
+  type IncludeOptions,
+  plainOptions,
+  type RepresentOptions,
+  type Shape,
+  shapeOf,
+} from '../represent/shape.ts';
+import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
+import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
+import { type OwnerTable, releaseTransaction } from './release.ts';
+import type { Settler } from './settle.ts';
+
+export interface SessionOptions {
+  readonly models: readonly ModelOptions[];
+  /** By model. */
+  readonly represent: ReadonlyMap<string, RepresentOptions>;
+  readonly context: readonly ContextOption[];
+  readonly messageSources: readonly MessageSource[];
+  readonly auditSources: readonly AuditSource[];
+  readonly matcher: Matcher;
+  /** `limits.lookahead` */
+  readonly maxHeld: number;
+  readonly catalog: Catalog;
+  readonly tables: RelatedTables;
+  readonly rows: RelatedRows;
+  readonly includes: IncludedRows;
+  readonly enqueuer: Enqueuer;
+  readonly settler: Settler;
+  readonly log: Logger;
+  /** The server asks for a status. */
+  readonly onStatusWanted: () => void;
+  /** Where the store stands: what lies before is in it. */
+  readonly from: Position;
+}
+
+/** A table that the connection announced. */
+interface KnownTable {
+  readonly table: Table;
+  readonly shape: Shape;
+  readonly isWatched: boolean;
+  /** Audit sources that this table is, by their place. */
+  readonly audits: readonly number[];
+  /** Includes that this table is the join table of. */
+  readonly joins: readonly { readonly include: IncludeOptions; readonly model: string }[];
+}
+
+/** Candidates that are represented and matched together. */
+const MAX_CANDIDATES = 256;
+
+export class CaptureSession {
+  readonly #options: SessionOptions;
+  readonly #decoder = new PgoutputDecoder();
+  readonly #reader: TransactionReader;
+  readonly #known = new Map<number, { readonly relation: Relation; readonly table: KnownTable | null }>();
+  readonly #owners = new Map<string, OwnerTable>();
+  readonly #constants = new Map<IncludeOptions, readonly string[] | null>();
+  /** Whether Transactions are read to their end before anything of them goes out. */
+  readonly #looksAhead: boolean;
+  #held: HeldTransaction | null = null;
+  /** The open Transaction was too long to be held back whole. */
+  #isPartial = false;
+  #candidates: Candidate[] = [];
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#reader = new TransactionReader(options.messageSources);
+    this.#looksAhead = looksAhead(options);
+  }
+
+  /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
+  async accept(frames: readonly Frame[]): Promise<void> {
+    for (const frame of frames) {
+      if (frame.tag === 'keepalive') {
+        await this.#keepalive(frame.walEnd, frame.replyRequested);
+        continue;
+      }
+      const message =
+        frame.tag === 'data'
+          ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
+          : this.#decoder.decodeHead(frame.head, frame.bytes);
+      if (message.tag === 'relation') await this.#describe(message.relation);
+      const commit = this.#read(message);
+      if (commit !== null) await this.#commit(commit);
+      else if (this.#held?.isFull === true) await this.#releaseEarly();
+      else if (this.#candidates.length >= MAX_CANDIDATES) await this.#settle();
+    }
+    await this.#settle();
+  }
+
+  async #keepalive(walEnd: Lsn, isReplyWanted: boolean): Promise<void> {
+    if (this.#reader.open === null) {
+      this.#options.enqueuer.advance({ lsn: walEnd, index: 0 }, walEnd);
+    }
+    if (isReplyWanted) this.#options.onStatusWanted();
+  }
+
+  #read(message: WalMessage): CommitMessage | null {
+    if (message.tag === 'begin') this.#isPartial = false;
+    return this.#reader.accept(message, (change) => this.#intake(change));
+  }
+
+  async #commit(commit: CommitMessage): Promise<void> {
+    await this.#release(false);
+    if (this.#candidates.length > 0) await this.#settle();
+    this.#options.enqueuer.advance({ lsn: commit.endLsn, index: 0 }, commit.endLsn);
+  }
+
+  async #describe(relation: Relation): Promise<void> {
+    const before = this.#known.get(relation.oid);
+    // A table of another shape: what was described with the old one is described anew.
+    if (before !== undefined) {
+      this.#options.tables.clear();
+      this.#options.rows.clear();
+    }
+    const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
+    this.#known.set(relation.oid, { relation, table });
+  }
+
+  async #knownTable(relation: Relation): Promise<KnownTable> {
+    const { catalog, models, represent, context, matcher, auditSources } = this.#options;
+    const table = describeTable(relation, await catalog.facts(relation), models, context);
+    const options = represent.get(table.model) ?? plainOptions(table.model);
+    const shape = shapeOf(table, options);
+    const isNamed = (one: { readonly schema: string; readonly table: string }) =>
+      one.schema === relation.schema && one.table === relation.name;
+    const joins = [...represent.values()].flatMap(({ model, includes }) =>
+      matcher.watching(model).length === 0
+        ? []
+        : includes.filter((include) => isNamed(include.through)).map((include) => ({ include, model })),
+    );
+    const audits = auditSources.flatMap((source, i) => (isNamed(source) ? [i] : []));
+    if (options.includes.length > 0) {
+      this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
+    }
+    // An audit table's own rows are context, not Events, unless a Webhook names it.
+    const targets = matcher
+      .watching(table.model)
+      .filter((target) => audits.length === 0 || target.models.includes(table.model));
+    for (const { include, model } of joins) await this.#prepareJoin(include, model);
+    return { table, shape, isWatched: targets.length > 0, audits, joins };
+  }
+
+  /** What is needed when join rows change, worked out before they do. */
+  async #prepareJoin(include: IncludeOptions, model: string): Promise<void> {
+    const { includes, tables, models, represent } = this.#options;
+    if ((this.#constants.get(include) ?? null) === null) {
+      const values = await Promise.all(include.where.map((option) => includes.resolve(option)));
+      this.#constants.set(
+        include,
+        values.some((value) => value === null) ? null : values.flatMap((value) => value ?? []),
+      );
+    }
+    const options = represent.get(model);
+    const place = models.find((one) => one.name === model);
+    if (this.#owners.has(model) || options === undefined || place === undefined) return;
+    const related = await tables.find(place.schema, place.table);
+    if (related === null) return;
+    const { table } = related;
+    this.#owners.set(model, { model, table, shape: shapeOf(table, options), includes: options.includes });
+  }
+
+  #intake(change: Change): void {
+    const { relation } = change;
+    const known = this.#known.get(relation.oid)?.table ?? null;
+    const { rows, from } = this.#options;
+    const id = `${relation.schema}.${relation.name}`;
+    if (rows.isRemembered(id)) rows.forget(id);
+    if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    for (const source of known.audits) this.#audit(change, known.table, source);
+    for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
+    if (!known.isWatched) return;
+    if (this.#looksAhead && !this.#isPartial) this.#hold().hold(change, known.table);
+    else this.#direct(change, known);
+  }
+
+  #hold(): HeldTransaction {
+    this.#held ??= new HeldTransaction(this.#options.maxHeld);
+    return this.#held;
+  }
+
+  #audit(change: Change, table: Table, source: number): void {
+    const options = this.#options.auditSources[source];
+    const images = change.row?.images() ?? null;
+    if (options === undefined || images === null || images.new === null) return;
+    const text = columnTexts(table, images);
+    this.#hold().holdAudit(source, rowKey(table, images.new), {
+      index: change.index,
+      username: options.username === null ? null : text(options.username) || null,
+      requestId: options.requestId === null ? null : text(options.requestId) || null,
+      matched: options.match.map(([column]) => text(column)),
+    });
+  }
+
+  #join(change: Change, table: Table, include: IncludeOptions, model: string): void {
+    const images = change.row?.images() ?? null;
+    if (images === null) return;
+    const byName = (tuple: Parameters<typeof textOf>[0]) => (name: string) => {
+      const column = table.allColumns.find((one) => one.name === name);
+      return column === undefined ? null : textOf(tuple, column.index);
+    };
+    const needed = [include.source, include.target, ...include.where.map((option) => option.column)];
+    const old = images.old.kind === 'none' ? null : images.old.tuple;
+    const isOldKnown =
+      images.old.kind === 'full' ||
+      (images.old.kind === 'key' &&
+        needed.every((name) => table.relation.columns.find((one) => one.name === name)?.isIdentity === true));
+    const join: HeldJoin = {
+      change,
+      include,
+      model,
+      before: old !== null && isOldKnown ? byName(old) : null,
+      after: images.new === null ? null : byName(images.new),
+      isUnknown: change.kind === 'deleted' && !isOldKnown,
+    };
+    this.#hold().holdJoin(join);
+  }
+
+  /** A Change for which nothing later in its Transaction is waited for. */
+  #direct(change: Change, known: KnownTable): void {
+    const targets = this.#options.matcher.targets(known.table.model, change.kind);
+    if (targets.length === 0 || change.messages.isMuted) return;
+    const rows = change.row?.images() ?? null;
+    const texts = columnTexts(known.table, rows);
+    const context = contextOf(known.table.contextSources, {
+      messages: change.messages,
+      lastMessages: null,
+      kind: change.kind,
+      images: rows,
+      audit: (source) => this.#held?.audit(this.#options.auditSources, source, change.index, texts) ?? null,
+    });
+    this.#candidates.push({
+      change,
+      table: known.table,
+      shape: known.shape,
+      targets,
+      context,
+      rows,
+      touched: null,
+      memberships: NO_MEMBERSHIPS,
+    });
+  }
+
+  /** The Transaction is longer than may be held back: what is known so far has to do. */
+  async #releaseEarly(): Promise<void> {
+    const { log, maxHeld } = this.#options;
+    if (!this.#isPartial) {
+      log.warn(
+        { xid: this.#reader.open?.xid, lookahead: maxHeld },
+        'a Transaction is longer than limits.lookahead: its Events go out with what is known of it so far',
+      );
+    }
+    this.#isPartial = true;
+    await this.#release(true);
+    await this.#settle();
+  }
+
+  async #release(isPartial: boolean): Promise<void> {
+    const held = this.#held;
+    this.#held = null;
+    if (held === null || this.#reader.messages.isMuted) return;
+    const { matcher, auditSources } = this.#options;
+    const candidates = releaseTransaction(held, {
+      matcher,
+      auditSources,
+      lastMessages: isPartial ? null : this.#reader.messages,
+      shapeOf: (table) => this.#known.get(table.relation.oid)?.table?.shape ?? this.#shapeOfOwner(table),
+      owner: (model) => this.#owners.get(model) ?? null,
+      constants: (include) => this.#constants.get(include) ?? null,
+    });
+    for (let at = 0; at < candidates.length; at += MAX_CANDIDATES) {
+      await this.#options.settler.settle(candidates.slice(at, at + MAX_CANDIDATES));
+    }
+  }
+
+  #shapeOfOwner(table: Table): Shape {
+    return this.#owners.get(table.model)?.shape ?? shapeOf(table, plainOptions(table.model));
+  }
+
+  /** Afterwards everything read so far is covered, but for what is held back. */
+  async #settle(): Promise<void> {
+    const candidates = this.#candidates;
+    this.#candidates = [];
+    const { settler, enqueuer } = this.#options;
+    if (candidates.length > 0) await settler.settle(candidates);
+    const { open } = this.#reader;
+    if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
+    enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
+    enqueuer.flush();
+    await enqueuer.ready();
+  }
+}
+
+/** Whether anything later in a Transaction can speak of a Change before it. */
+function looksAhead({ auditSources, matcher, represent }: SessionOptions): boolean {
+  return (
+    auditSources.length > 0 ||
+    matcher.anyCollapses ||
+    [...represent.values()].some(
+      ({ model, includes }) => includes.length > 0 && matcher.watching(model).length > 0,
+    )
+  );
+}

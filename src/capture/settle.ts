@@ -1,0 +1,225 @@
+/**
+ * The second half of capturing: candidates are decided, represented where they are still undecided or have
+ * matched, and become Deliveries. Look-ups are made for many candidates at once.
+ */
+import type { Images } from '../change/images.ts';
+import type { Clock } from '../core/clock.ts';
+import { toWalhookError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { formatLsn } from '../core/lsn.ts';
+import type { Enqueuer } from '../enqueue/enqueuer.ts';
+import { decide, type Verdict } from '../match/decide.ts';
+import type { MatchTarget } from '../match/match.ts';
+import type { QueuedDelivery } from '../queue/delivery.ts';
+import {
+  type BuiltEvent,
+  buildEvent,
+  buildUnreadableEvent,
+  type UnreadableReason,
+} from '../represent/event.ts';
+import type { RelatedRows } from '../represent/relatedRows.ts';
+import type { RelatedTables } from '../represent/relatedTables.ts';
+import type { Part } from '../represent/render.ts';
+import type { Representer, RowItem } from '../represent/representer.ts';
+import { TextTuple } from '../represent/textTuple.ts';
+import { viewOfChange } from '../represent/view.ts';
+import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
+import { textOf } from './heldTransaction.ts';
+
+export interface SettlerOptions {
+  readonly enqueuer: Enqueuer;
+  readonly representer: Representer;
+  readonly tables: RelatedTables;
+  readonly rows: RelatedRows;
+  readonly generation: string;
+  readonly limits: {
+    readonly valueBytes: number;
+    readonly eventBytes: number;
+    readonly messageBytes: number;
+  };
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A candidate with its images, and what each of its Webhooks says. */
+interface Considered {
+  readonly candidate: Candidate;
+  readonly images: Images;
+  verdicts: readonly Verdict[];
+  parts: readonly Part[] | null;
+}
+
+export class Settler {
+  readonly #options: SettlerOptions;
+
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+  }
+
+  /** Adds the Deliveries of the candidates to the enqueuer, in their order. */
+  async settle(candidates: readonly Candidate[]): Promise<void> {
+    const whole = candidates.some((candidate) => candidate.touched !== null)
+      ? await this.#readTouched(candidates)
+      : candidates;
+    const considered = whole.flatMap((candidate) => this.#consider(candidate) ?? []);
+    const open = considered.filter(needsRows);
+    if (open.length > 0) await this.#represent(open);
+    for (const one of considered) this.#enqueue(one);
+  }
+
+  /** Rows that were only touched are read; those that are gone are dropped. */
+  async #readTouched(candidates: readonly Candidate[]): Promise<Candidate[]> {
+    const { tables, rows, log } = this.#options;
+    const byTable = new Map<string, Candidate[]>();
+    for (const candidate of candidates) {
+      if (candidate.touched === null) continue;
+      const { schema, name } = candidate.table.relation;
+      byTable.set(`${schema}.${name}`, [...(byTable.get(`${schema}.${name}`) ?? []), candidate]);
+    }
+    const read = new Map<Candidate, Candidate | null>();
+    for (const group of byTable.values()) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const { schema, name } = first.table.relation;
+      try {
+        const related = await tables.find(schema, name);
+        const key = related?.table.key[0]?.name;
+        const keys = [...new Set(group.flatMap((one) => one.touched ?? []))];
+        const found = related === null || key === undefined ? new Map() : await rows.rows(related, key, keys);
+        for (const one of group) {
+          const row = found.get(one.touched ?? '');
+          if (row === undefined || related === null) continue;
+          const tuple = new TextTuple(row);
+          read.set(one, { ...one, table: related.table, rows: { old: { kind: 'full', tuple }, new: tuple } });
+        }
+      } catch (error) {
+        log.warn({ table: name, err: error }, `touched rows not read: ${toWalhookError(error).message}`);
+        for (const one of group) read.set(one, one);
+      }
+    }
+    return candidates.flatMap((one) => (one.touched === null ? one : (read.get(one) ?? [])));
+  }
+
+  #consider(candidate: Candidate): Considered | null {
+    const { change, targets } = candidate;
+    try {
+      if (change.oversizedBytes > 0)
+        return this.#failAll(candidate, 'too_large', tooLarge(candidate, this.#options));
+      if (candidate.touched !== null && candidate.rows === null) {
+        return this.#failAll(candidate, 'lookup', 'the touched row could not be read');
+      }
+      if (isIgnored(candidate)) return null;
+      const images = candidateImages(candidate, this.#options.limits.valueBytes);
+      const one: Considered = { candidate, images, verdicts: [], parts: null };
+      one.verdicts = targets.map((target) => this.#decide(one, target));
+      return one;
+    } catch (error) {
+      // A row that cannot be read must not stop the stream, now and again after every restart.
+      return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
+    }
+  }
+
+  #decide({ candidate, images, parts }: Considered, target: MatchTarget): Verdict {
+    const { change, table, shape, context } = candidate;
+    return decide(target, context, () => viewOfChange({ change, table, shape, context, ...images, parts }));
+  }
+
+  async #represent(open: readonly Considered[]): Promise<void> {
+    const represented = await this.#options.representer.represent(open.map(rowItem));
+    open.forEach((one, i) => {
+      one.parts = represented[i]?.parts ?? null;
+      one.verdicts = one.verdicts.map((verdict, at) => {
+        const target = one.candidate.targets[at];
+        return verdict.kind === 'pending' && target !== undefined ? this.#decide(one, target) : verdict;
+      });
+    });
+  }
+
+  #enqueue({ candidate, images, verdicts, parts }: Considered): void {
+    const { enqueuer, generation, limits, clock } = this.#options;
+    const { change, table, context, shape, targets } = candidate;
+    if (verdicts.every((verdict) => verdict.kind === 'not_matched')) return;
+    const key = candidate.touched ?? keyOf(candidate);
+    const data = parts === null ? null : { shape, parts };
+    const event = buildEvent({ change, table, context, key, ...images, data }, generation, limits.eventBytes);
+    const delivery = deliveryOf(candidate, event, key);
+    targets.forEach((target, i) => {
+      const verdict = verdicts[i];
+      if (verdict?.kind === 'matched') enqueuer.add(target.key, delivery);
+      else if (verdict?.kind === 'failed') {
+        const { reason, detail } = verdict;
+        enqueuer.addFailed({
+          webhook: target.key,
+          delivery,
+          reason,
+          detail,
+          attempts: 0,
+          failedAtMs: clock.now(),
+        });
+      }
+    });
+  }
+
+  /** Makes a Change whose row cannot be had a failed Delivery for each Webhook that watches it. */
+  #failAll(candidate: Candidate, reason: UnreadableReason, detail: string): null {
+    const { enqueuer, generation, clock, log } = this.#options;
+    const { change, table, context, targets } = candidate;
+    const event = buildUnreadableEvent(change, table.model, context, generation, reason);
+    const delivery = deliveryOf(candidate, event, '');
+    for (const target of targets) {
+      log.error({ webhook: target.key, event: event.id, table: table.relation.name, reason }, detail);
+      enqueuer.addFailed({
+        webhook: target.key,
+        delivery,
+        reason,
+        detail,
+        attempts: 0,
+        failedAtMs: clock.now(),
+      });
+    }
+    return null;
+  }
+}
+
+/** Something is still to be decided or to be sent, and the Model adds to the row. */
+function needsRows({ candidate, verdicts }: Considered): boolean {
+  return !candidate.shape.isPlain && verdicts.some((verdict) => verdict.kind !== 'not_matched');
+}
+
+function rowItem({ candidate, images }: Considered): RowItem {
+  const { table, shape, rows, change, memberships } = candidate;
+  const image = images.after ?? images.before ?? { fragments: [], missing: null, isKeyOnly: true };
+  const old = rows === null || rows.old.kind === 'none' ? null : rows.old.tuple;
+  return {
+    table,
+    shape,
+    image,
+    memberships,
+    key: table.key.length === 1 ? (candidate.touched ?? keyOf(candidate)) : null,
+    isDeleted: change.kind === 'deleted',
+    text: (at) => {
+      const column = table.columns[at];
+      if (column === undefined) return null;
+      return textOf(rows?.new ?? null, column.index) ?? textOf(old, column.index);
+    },
+  };
+}
+
+function tooLarge({ change }: Candidate, { limits }: SettlerOptions): string {
+  return `a row of ${change.oversizedBytes} bytes is above limits.message (${limits.messageBytes})`;
+}
+
+function deliveryOf({ change, table, context }: Candidate, event: BuiltEvent, key: string): QueuedDelivery {
+  return {
+    eventId: event.id,
+    model: table.model,
+    schema: table.relation.schema,
+    table: table.relation.name,
+    key,
+    requestId: context.requestId,
+    lsn: formatLsn(change.transaction.commitLsn),
+    xid: change.transaction.xid,
+    committedAtMs: Number(change.transaction.committedAtUs / 1000n),
+    json: event.json,
+  };
+}
