@@ -1,0 +1,141 @@
+/** Deliver's side of the store in memory, with a say in what goes wrong. */
+import { WalhookError } from '../../src/core/errors.ts';
+import type { QueuedDelivery } from '../../src/queue/delivery.ts';
+import type { ClaimRequest, ClaimResult, DeliverStore, Report } from '../../src/queue/store.ts';
+
+interface Job {
+  readonly id: string;
+  readonly webhook: string;
+  readonly dueMs: number;
+  readonly attempts: number;
+  readonly deliveries: readonly QueuedDelivery[];
+  owner: string | null;
+  done: number;
+}
+
+type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks';
+/** lost: it was done and the answer never came · refused: it was not done. */
+type Fault = 'lost' | 'refused';
+
+export class MemoryStore implements DeliverStore {
+  readonly delivered: string[] = [];
+  readonly failed: { readonly eventId: string; readonly reason: string; readonly attempts: number }[] = [];
+  readonly paused = new Set<string>();
+  jobs: Job[] = [];
+  /** Asked before each operation. */
+  fault: (operation: Operation, process: string) => Fault | null = () => null;
+  readonly #seen = new Map<string, number>();
+  readonly #callbacks: ((webhooks: readonly string[]) => void)[] = [];
+  #nextId = 1;
+
+  add(webhook: string, deliveries: readonly QueuedDelivery[], more: Partial<Job> = {}): void {
+    const id = String(this.#nextId);
+    this.#nextId += 1;
+    this.jobs.push({ id, webhook, dueMs: 0, attempts: 0, deliveries, owner: null, done: 0, ...more });
+    this.wake(webhook);
+  }
+
+  wake(webhook: string): void {
+    for (const callback of this.#callbacks) callback([webhook]);
+  }
+
+  pause(webhook: string): void {
+    this.paused.add(webhook);
+    this.wake(webhook);
+  }
+
+  resume(webhook: string): void {
+    this.paused.delete(webhook);
+    this.wake(webhook);
+  }
+
+  /** Deliveries whose outcome is not in the store, by who owns their job. */
+  open(): { readonly owner: string | null; readonly webhook: string; readonly deliveries: number }[] {
+    return this.jobs.map(({ owner, webhook, deliveries, done }) => ({
+      owner,
+      webhook,
+      deliveries: deliveries.filter((_, i) => ((done >> i) & 1) === 0).length,
+    }));
+  }
+
+  heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
+    return this.#perform('heartbeat', process, () => {
+      this.#seen.set(process, nowMs);
+      for (const [other, seenMs] of this.#seen) {
+        if (seenMs >= nowMs - ttlMs) continue;
+        this.#seen.delete(other);
+        for (const job of this.jobs) if (job.owner === other) job.owner = null;
+      }
+    });
+  }
+
+  claim({ webhook, process, maxJobs, nowMs }: ClaimRequest): Promise<ClaimResult> {
+    return this.#perform('claim', process, () => {
+      const isPaused = this.paused.has(webhook);
+      const free = this.jobs.filter((job) => job.webhook === webhook && job.owner === null);
+      const taken = isPaused ? [] : free.filter((job) => job.dueMs <= nowMs).slice(0, maxJobs);
+      for (const job of taken) job.owner = process;
+      const jobs = taken.map(({ id, attempts, deliveries, done }) => ({
+        id,
+        webhook,
+        attempts,
+        deliveries,
+        done,
+      }));
+      return { jobs, nextDueMs: null, isPaused };
+    });
+  }
+
+  report(process: string, reports: readonly Report[]): Promise<void> {
+    return this.#perform('report', process, () => {
+      for (const { job, index, outcome, isLast } of reports) {
+        const own = this.jobs.find((one) => one.id === job.id && one.owner === process);
+        const delivery = job.deliveries[index];
+        if (own === undefined || delivery === undefined) continue;
+        own.done |= 1 << index;
+        if (outcome.kind === 'delivered') this.delivered.push(delivery.eventId);
+        else if (outcome.kind === 'failed') this.failed.push({ eventId: delivery.eventId, ...outcome });
+        else this.add(job.webhook, [delivery], { attempts: outcome.attempts, dueMs: outcome.dueMs });
+        if (isLast) this.jobs = this.jobs.filter((one) => one !== own);
+      }
+    });
+  }
+
+  release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
+    return this.#perform('release', process, () => {
+      for (const { id } of jobs) {
+        const own = this.jobs.find((one) => one.id === id && one.owner === process);
+        if (own !== undefined) own.owner = null;
+      }
+    });
+  }
+
+  recover(process: string, known: readonly string[]): Promise<void> {
+    return this.#perform('recover', process, () => {
+      for (const job of this.jobs) if (job.owner === process && !known.includes(job.id)) job.owner = null;
+    });
+  }
+
+  dueWebhooks(nowMs: number): Promise<string[]> {
+    return this.#perform('dueWebhooks', '', () => [
+      ...new Set(
+        this.jobs
+          .filter((job) => job.owner === null && job.dueMs <= nowMs && !this.paused.has(job.webhook))
+          .map((job) => job.webhook),
+      ),
+    ]);
+  }
+
+  onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {
+    this.#callbacks.push(callback);
+    return Promise.resolve();
+  }
+
+  async #perform<T>(operation: Operation, process: string, perform: () => T): Promise<T> {
+    await Promise.resolve();
+    const fault = this.fault(operation, process);
+    const result = fault === 'refused' ? null : perform();
+    if (fault !== null) throw new WalhookError('QUEUE_UNREACHABLE', `${operation} ${fault}`);
+    return result as T;
+  }
+}

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { WalhookError } from '../../src/core/errors.ts';
+import { SILENT } from '../../src/core/logger.ts';
+import { Reporter } from '../../src/deliver/reporter.ts';
+import type { DeliverStore, Report } from '../../src/queue/store.ts';
+import { ManualClock, settled } from '../helpers/clock.ts';
+
+function reporting() {
+  const clock = new ManualClock();
+  const asked: (readonly Report[])[] = [];
+  const answers: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  const store = {
+    report: (_process: string, reports: readonly Report[]) => {
+      asked.push(reports);
+      return new Promise<void>((resolve, reject) => answers.push({ resolve, reject }));
+    },
+  } as unknown as DeliverStore;
+  const reporter = new Reporter({ store, process: 'p', clock, log: SILENT });
+  const answer = async (error?: Error) => {
+    const next = answers.shift();
+    if (error === undefined) next?.resolve();
+    else next?.reject(error);
+    await settled();
+  };
+  return { reporter, clock, asked, answer };
+}
+
+const report = (id: string): Report => ({
+  job: { id, webhook: 'w', attempts: 0, deliveries: [], done: 0 },
+  index: 0,
+  outcome: { kind: 'delivered' },
+  isLast: true,
+});
+const ids = (asked: readonly (readonly Report[])[]) =>
+  asked.map((reports) => reports.map(({ job }) => job.id));
+
+describe('outcomes', () => {
+  it('of one turn share a report; those that come meanwhile share the next', async () => {
+    const { reporter, asked, answer } = reporting();
+    reporter.add(report('a'));
+    reporter.add(report('b'));
+    await settled();
+    reporter.add(report('c'));
+    reporter.add(report('d'));
+    await settled();
+    expect(ids(asked)).toEqual([['a', 'b']]);
+    await answer();
+    expect(ids(asked)).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+    await answer();
+    await reporter.drain();
+  });
+
+  it('are at most 2,000 in a report', async () => {
+    const { reporter, asked, answer } = reporting();
+    for (let i = 0; i < 4_500; i += 1) reporter.add(report(String(i)));
+    await settled();
+    await answer();
+    await answer();
+    await answer();
+    expect(asked.map((reports) => reports.length)).toEqual([2_000, 2_000, 500]);
+  });
+
+  it('that are not recorded are reported again, in the same order', async () => {
+    const { reporter, clock, asked, answer } = reporting();
+    reporter.add(report('a'));
+    await settled();
+    await answer(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
+    reporter.add(report('b'));
+    await clock.advance(100);
+    await answer();
+    await answer();
+    expect(ids(asked)).toEqual([['a'], ['a'], ['b']]);
+    await reporter.drain();
+  });
+
+  it('are waited for by drain, and not after it was given up', async () => {
+    const { reporter, clock, answer } = reporting();
+    reporter.add(report('a'));
+    await settled();
+    let isDrained = false;
+    const drained = reporter.drain().then(() => {
+      isDrained = true;
+    });
+    await answer(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
+    await clock.advance(50);
+    expect(isDrained).toBe(false);
+    reporter.giveUp();
+    await clock.advance(10_000);
+    await answer(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
+    await clock.advance(10_000);
+    await drained;
+    expect(isDrained).toBe(true);
+  });
+
+  it('need no drain where there are none', async () => {
+    await reporting().reporter.drain();
+  });
+});
