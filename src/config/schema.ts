@@ -52,7 +52,7 @@ const queue = z.strictObject({
   same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
   ack_delay: z
     .union([z.literal('auto'), duration(0, 600_000)])
-    .default('auto')
+    .prefault('auto')
     .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
 });
 
