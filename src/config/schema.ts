@@ -131,7 +131,7 @@ export const configSchema = z.strictObject({
       event: size(1_024, 512 * MIB)
         .prefault('4MiB')
         .describe('A larger Event loses its largest values.'),
-      message: size(65_536, 512 * MIB)
+      message: size(131_072, 512 * MIB)
         .prefault('64MiB')
         .describe('A longer replication message is skipped and becomes a failed Delivery.'),
       lookahead: count(0, 1_000_000)
