@@ -166,6 +166,8 @@ class Parser {
   }
 
   #space(): void {
+    // Most texts have no space to skip.
+    if (this.#text.charCodeAt(this.#at) > 0x20) return;
     SPACE.lastIndex = this.#at;
     SPACE.test(this.#text);
     this.#at = SPACE.lastIndex;
