@@ -81,9 +81,9 @@ class CurrentRow implements RowView {
 
   get(key: string): Lookup {
     const { shape, parts } = this.#source;
-    const at = shape.members.findIndex((member) => member.name === key);
-    const member = shape.members[at];
-    if (member === undefined) return absent(this.#state);
+    const at = shape.places.get(key);
+    const member = at === undefined ? undefined : shape.members[at];
+    if (at === undefined || member === undefined) return absent(this.#state);
     // A column is itself whatever is looked up: the members made from others need not be rendered for it.
     if (member.kind === 'column') return memberValue(member, this.#state.cell(member.at), shape, false);
     this.#parts ??= renderParts(shape, this.#state, NOTHING_RESOLVED);
