@@ -136,6 +136,8 @@ export interface DeliverStore {
   release(process: string, jobs: readonly { readonly id: string }[]): Promise<void>;
   /** Gives back what the process owns beyond the jobs it knows: taken by a claim whose answer was lost. */
   recover(process: string, known: readonly string[]): Promise<void>;
+  /** Gives out nothing more of a Webhook until it is resumed. */
+  pause(webhook: string): Promise<void>;
   /** Webhooks with a job that is due and not taken. */
   dueWebhooks(nowMs: number): Promise<string[]>;
   /** Calls back with the keys of Webhooks that have new work or were paused or resumed. */
@@ -151,7 +153,6 @@ export interface QueueStore extends CaptureStore, DeliverStore {
   /** Removes everything of this prefix. */
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;
-  pause(webhook: string): Promise<void>;
   resume(webhook: string): Promise<void>;
   /** Failed Deliveries of a Webhook, newest first. */
   failed(webhook: string, limit: number): Promise<FailedDelivery[]>;
