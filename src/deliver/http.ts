@@ -8,6 +8,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { causeCode, WalhookError } from '../core/errors.ts';
+import { receivedResponse } from './attemptRecord.ts';
 import type { AttemptResult } from './outcome.ts';
 import type { PreparedRequest } from './request.ts';
 import { parseRetryAfter } from './retryAfter.ts';
@@ -62,7 +63,9 @@ async function attempt(
   timeoutMs: number,
   deadline: AbortSignal,
 ): Promise<AttemptResult> {
-  let head: AttemptResult | null = null;
+  const startedMs = performance.now();
+  let head: { readonly response: Dispatcher.ResponseData; readonly responseMs: number } | null = null;
+  const chunks: Buffer[] = [];
   try {
     const dispatcher = await transport.dispatcherFor(request.origin);
     const response = await dispatcher.request({
@@ -73,25 +76,31 @@ async function attempt(
       body: request.body,
       signal: deadline,
     });
-    head = {
-      kind: 'response',
-      status: response.statusCode,
-      retryAfterMs: parseRetryAfter(response.headers['retry-after'], Date.now()),
-    };
-    await readSome(response.body);
-    return head;
+    head = { response, responseMs: performance.now() - startedMs };
+    await readSome(response.body, chunks);
   } catch (error) {
     // Once the status is known it decides, whatever becomes of the body.
-    return head ?? failureOf(error, deadline, timeoutMs, transport.connectTimeoutMs);
+    if (head === null) return failureOf(error, deadline, timeoutMs, transport.connectTimeoutMs);
+  }
+  const { statusCode: status, headers } = head.response;
+  return {
+    kind: 'response',
+    status,
+    retryAfterMs: parseRetryAfter(headers['retry-after'], Date.now()),
+    response: receivedResponse(headers, chunks, bytesOf(chunks) >= MAX_RESPONSE_BYTES),
+    responseMs: head.responseMs,
+  };
+}
+
+async function readSome(body: Dispatcher.ResponseData['body'], chunks: Buffer[]): Promise<void> {
+  for await (const chunk of body) {
+    chunks.push(chunk as Buffer);
+    if (bytesOf(chunks) >= MAX_RESPONSE_BYTES) break;
   }
 }
 
-async function readSome(body: Dispatcher.ResponseData['body']): Promise<void> {
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += (chunk as Buffer).length;
-    if (bytes >= MAX_RESPONSE_BYTES) break;
-  }
+function bytesOf(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
 /** Certificates and handshakes: OpenSSL's verification results, Node's and undici's codes. */

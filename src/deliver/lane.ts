@@ -10,6 +10,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
+import { recordAttempt } from './attemptRecord.ts';
 import { send } from './http.ts';
 import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
@@ -189,7 +190,8 @@ export class Lane {
   async #attempt({ job, index }: Item): Promise<void> {
     const { clock, failpoint, reporter, abortSignal } = this.#options;
     const startedMs = clock.monotonic();
-    const result = await this.#try(job.claimed, index);
+    const startedAtMs = clock.now();
+    const { result, request } = await this.#try(job.claimed, index);
     if (result.kind === 'response') failpoint.reach('after_response');
     this.#inFlight -= 1;
     // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
@@ -206,13 +208,18 @@ export class Lane {
       if (job.left === 0) this.#jobs.delete(job.claimed.id);
       this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
+      const durationMs = clock.monotonic() - startedMs;
+      const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
+      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0, attempt });
     }
     for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pump();
   }
 
-  async #try(job: ClaimedJob, index: number): Promise<AttemptResult> {
+  async #try(
+    job: ClaimedJob,
+    index: number,
+  ): Promise<{ readonly result: AttemptResult; readonly request: PreparedRequest | null }> {
     const { clock, userAgent, abortSignal } = this.#options;
     const delivery = job.deliveries[index];
     let request: PreparedRequest;
@@ -220,9 +227,9 @@ export class Lane {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
       request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
     } catch (error) {
-      return unsendable(error);
+      return { result: unsendable(error), request: null };
     }
-    return await send(this.#transport, request, this.#target.timeoutMs, abortSignal);
+    return { result: await send(this.#transport, request, this.#target.timeoutMs, abortSignal), request };
   }
 
   /** The receiver says that its address is gone: the Webhook rests until somebody looks at it. */

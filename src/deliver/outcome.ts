@@ -1,5 +1,6 @@
 /** What an Attempt means for its Delivery. Pure: the caller brings time and randomness. */
 import { scheduledDelayMs } from '../core/backoff.ts';
+import type { ReceivedResponse } from '../queue/attempt.ts';
 import type { Outcome } from '../queue/store.ts';
 import { clampRetryAfter } from './retryAfter.ts';
 
@@ -8,6 +9,10 @@ export type AttemptResult =
   | {
       readonly kind: 'response';
       readonly status: number;
+      /** For the log. */
+      readonly response?: ReceivedResponse;
+      /** From the start to the response's head, for the log. */
+      readonly responseMs?: number;
       /** What the receiver asks for, milliseconds from now; null where it asks for nothing. */
       readonly retryAfterMs?: number | null;
     }
