@@ -11,6 +11,7 @@ import type { AuditSource } from '../change/auditContext.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import type { ContextOption, ModelOptions } from '../change/table.ts';
 import type { Clock } from '../core/clock.ts';
+import type { WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
@@ -60,9 +61,21 @@ export interface CaptureOptions {
   readonly ackDelayMs: number;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** Called once the connection stands. */
+  readonly onOpen?: (capturing: Capturing) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+}
+
+/** What others may ask of a connection that captures. */
+export interface Capturing {
+  /** The server's process. */
+  readonly backendPid: number | null;
+  /** Of the newest Transaction read; null before there was one. */
+  committedAtMs(): number | null;
+  /** Gives up at once: nothing more is stored or acknowledged. */
+  fail(error: WalhookError): void;
 }
 
 /** What a session starts from. */
@@ -118,6 +131,11 @@ export async function captureOnce(
     'capturing',
   );
   const session = newSession(options, start, enqueuer, () => stream.sendStatus());
+  options.onOpen?.({
+    backendPid: stream.backendPid,
+    committedAtMs: () => session.committedAtMs,
+    fail: (error) => stream.fail(error),
+  });
   enqueuer.flush();
   for await (const frames of stream) {
     await session.accept(frames);

@@ -88,11 +88,17 @@ export class CaptureSession {
   /** The open Transaction was too long to be held back whole. */
   #isPartial = false;
   #candidates: Candidate[] = [];
+  #committedAtMs: number | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#reader = new TransactionReader(options.messageSources);
     this.#looksAhead = looksAhead(options);
+  }
+
+  /** Commit time of the newest Transaction read; null before there was one. */
+  get committedAtMs(): number | null {
+    return this.#committedAtMs;
   }
 
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
@@ -123,7 +129,10 @@ export class CaptureSession {
   }
 
   #read(message: WalMessage): CommitMessage | null {
-    if (message.tag === 'begin') this.#isPartial = false;
+    if (message.tag === 'begin') {
+      this.#isPartial = false;
+      this.#committedAtMs = Number(message.committedAtUs / 1_000n);
+    }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
