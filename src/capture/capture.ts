@@ -38,6 +38,7 @@ export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
   readonly publication: string;
+  readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
   readonly pool: Pool;
   readonly store: CaptureStore;
@@ -61,6 +62,8 @@ export interface CaptureOptions {
   readonly ackDelayMs: number;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** A heartbeat came back. */
+  readonly onHeartbeat?: (content: string) => void;
   /** Called once the connection stands. */
   readonly onOpen?: (capturing: Capturing) => void;
   readonly clock: Clock;
@@ -101,6 +104,7 @@ export async function captureOnce(
     target: options.target,
     slot: options.slot,
     publication: options.publication,
+    origin: options.origin ?? 'any',
     maxMessageBytes: options.limits.messageBytes,
     clock,
     confirmable: () => acker.confirmable(clock.monotonic()),
@@ -170,6 +174,7 @@ function newSession(
     enqueuer,
     settler,
     onStatusWanted,
+    onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,
     from: parsePosition(start.state.position),
   });

@@ -34,6 +34,7 @@ import {
   shapeOf,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
+import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
@@ -57,6 +58,8 @@ export interface SessionOptions {
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
+  /** A heartbeat came back. */
+  readonly onHeartbeat: (content: string) => void;
   /** Where the store stands: what lies before is in it. */
   readonly from: Position;
 }
@@ -113,6 +116,9 @@ export class CaptureSession {
           ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
           : this.#decoder.decodeHead(frame.head, frame.bytes);
       if (message.tag === 'relation') await this.#describe(message.relation);
+      if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
+        this.#options.onHeartbeat(message.content);
+      }
       const commit = this.#read(message);
       if (commit !== null) await this.#commit(commit);
       else if (this.#held?.isFull === true) await this.#releaseEarly();

@@ -22,8 +22,10 @@ import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
 import { type Capturing, captureOnce } from './capture.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
 import { RENEW_MS } from './lease.ts';
+import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
 
@@ -130,14 +132,23 @@ async function lead(
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
   const { generation } = state.installation;
+  const heartbeat = new Heartbeat({
+    pool,
+    slot: slotName,
+    process: options.process,
+    budgetBytes: config.postgres.wal_budget,
+    clock,
+    log,
+  });
   const ended = new AbortController();
-  let leading: Promise<void> = Promise.resolve();
+  let leading: Promise<unknown> = Promise.resolve();
   try {
     await captureOnce(
       {
         target: services.replication,
         slot: slotName,
         publication,
+        origin: config.postgres.origin,
         pool,
         store,
         ...options.reading,
@@ -152,8 +163,12 @@ async function lead(
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
+        onHeartbeat: (content) => heartbeat.hear(content),
         onOpen: (capturing) => {
-          leading = keepLease(options, lease, capturing, { generation, timeline }, ended.signal);
+          leading = Promise.all([
+            keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
+            watchSlot(options, pool, heartbeat, capturing, ended.signal),
+          ]);
         },
         clock,
         log,
@@ -166,6 +181,32 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+function watchSlot(
+  { config, store, clock, log }: CapturingOptions,
+  pool: Pool,
+  heartbeat: Heartbeat,
+  capturing: Capturing,
+  signal: AbortSignal,
+): Promise<void> {
+  const { slot, publication, wal_budget, heartbeat: every } = config.postgres;
+  return monitor(
+    {
+      pool,
+      store,
+      slot,
+      publication,
+      heartbeatMs: every === 'off' ? null : every,
+      budgetBytes: wal_budget,
+      heartbeat,
+      onFailure: (error) => capturing.fail(error),
+      onBudget: () => undefined,
+      clock,
+      log,
+    },
+    signal,
+  );
 }
 
 /** Renews the lease and notes the progress until the connection ends; ends it where the lease is lost. */

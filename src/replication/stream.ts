@@ -27,6 +27,8 @@ export interface StreamOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
   readonly publication: string;
+  /** none: skip what replication brought into the database. Servers before 16 refuse the option. */
+  readonly origin?: 'any' | 'none';
   /** `limits.message`: a longer message is skipped without being assembled. */
   readonly maxMessageBytes: number;
   readonly clock: Clock;
@@ -197,10 +199,11 @@ export class ReplicationStream implements AsyncDisposable {
     this.#backendPid = (client as unknown as { processID: number | null }).processID;
     this.#connection = connection;
     this.#takeOver(connection.stream);
-    const { slot, publication } = this.#options;
+    const { slot, publication, origin } = this.#options;
     const quoted = publication.replaceAll('"', '""').replaceAll("'", "''");
+    const only = origin === 'none' ? ", origin 'none'" : '';
     await client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true')`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true'${only})`,
     );
   }
 
