@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import type { Pool } from 'pg';
 import { captureOnce } from './capture/capture.ts';
 import type { LoadedConfig } from './config/load.ts';
+import type { Config } from './config/schema.ts';
 import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
 import { type ErrorCode, toWalhookError, WalhookError } from './core/errors.ts';
@@ -25,6 +26,7 @@ import type { QueueStore } from './queue/store.ts';
 import { readSlot, type SlotState } from './replication/slot.ts';
 import type { Services } from './services.ts';
 import { checkBinding, readIdentity, readInstallation } from './setup/installation.ts';
+import { readPresetFit } from './setup/presetFit.ts';
 
 export type Role = 'capture' | 'deliver';
 
@@ -85,8 +87,6 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
   readonly matcher: Matcher;
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
@@ -96,6 +96,8 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
+  // A text of a Model that cannot be compiled is told at once, not at each connection.
+  defineReading(loaded.config);
   const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
@@ -110,7 +112,6 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       })
     : null;
   return {
-    reading: defineReading(loaded.config),
     matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
     deliverer,
     definitions: publishDefinitions(webhooks),
@@ -156,6 +157,7 @@ async function captureOverOneConnection(
   const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, { statement_timeout: LOOKUP_TIMEOUT_MS });
   scope.defer(() => pool.end());
   await refuseWrongBinding(options, store, pool);
+  const reading = await readingOf(config, pool, log);
   const slot = await untilSlotIsFree(pool, config.postgres.slot, clock, log, signal);
   if (slot === null) return;
   const fence = await store.takeFence();
@@ -171,7 +173,7 @@ async function captureOverOneConnection(
       publication: config.postgres.publication,
       pool,
       store,
-      ...parts.reading,
+      ...reading,
       matcher: parts.matcher,
       definitions: parts.definitions === state.definitions ? null : parts.definitions,
       limits: {
@@ -190,6 +192,15 @@ async function captureOverOneConnection(
     { state, fence, slot },
     signal,
   );
+}
+
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf(config: Config, pool: Pool, log: Logger): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
 }
 
 async function refuseWrongBinding(options: DaemonOptions, store: QueueStore, pool: Pool): Promise<void> {

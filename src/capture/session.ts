@@ -283,10 +283,14 @@ export class CaptureSession {
   }
 
   async #release(isPartial: boolean): Promise<void> {
+    const { matcher, auditSources, maxHeld, log } = this.#options;
     const held = this.#held;
-    this.#held = null;
-    if (held === null || this.#reader.messages.isMuted) return;
-    const { matcher, auditSources } = this.#options;
+    this.#held = held !== null && isPartial ? new HeldTransaction(maxHeld, held) : null;
+    if (held === null || held.isEmpty) return;
+    if (this.#reader.messages.isMuted) {
+      log.debug({ changes: held.changes.length }, 'a Transaction fires nothing: walhook.mute() was called');
+      return;
+    }
     const candidates = releaseTransaction(held, {
       matcher,
       auditSources,
@@ -319,9 +323,10 @@ export class CaptureSession {
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */
-function looksAhead({ auditSources, matcher, represent }: SessionOptions): boolean {
+function looksAhead({ auditSources, messageSources, matcher, represent }: SessionOptions): boolean {
   return (
     auditSources.length > 0 ||
+    messageSources.some((source) => source.allowMute) ||
     matcher.anyCollapses ||
     [...represent.values()].some(
       ({ model, includes }) => includes.length > 0 && matcher.watching(model).length > 0,

@@ -7,6 +7,7 @@ import { TLS_MODES } from '../database/tlsModes.ts';
 import { count, duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
+import { PRESET_NAMES } from './presets/preset.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -116,7 +117,7 @@ export const configSchema = z.strictObject({
   queue,
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
   preset: z
-    .enum(['peering-manager'])
+    .enum(PRESET_NAMES)
     .nullable()
     .default(null)
     .describe('Models, context and choices of an application.'),

@@ -6,7 +6,7 @@ import { imagesOf } from '../change/images.ts';
 import { TextCache } from './cache.ts';
 import type { LookupQuery, Lookups, TextRow } from './lookups.ts';
 import type { RelatedTable } from './relatedTables.ts';
-import { NOT_FOUND, type Part, partsJson, renderParts } from './render.ts';
+import { NOT_FOUND, type Part, partsJson, renderParts, scopeJson } from './render.ts';
 import { TextTuple } from './textTuple.ts';
 
 const MAX_CACHED_ROWS = 10_000;
@@ -39,7 +39,7 @@ export class RelatedRows {
     for (const key of keys) {
       const cached = this.#cache.get(cacheKey(related, column, key));
       if (cached === undefined) wanted.push(key);
-      else found.set(key, { json: cached, missing: null });
+      else found.set(key, fromCache(cached));
     }
     if (wanted.length === 0) return found;
     const rows = await this.rows(related, column, wanted);
@@ -47,7 +47,9 @@ export class RelatedRows {
     [...rows.keys()].forEach((key, i) => {
       const part = briefs[i] ?? NOT_FOUND;
       found.set(key, part);
-      if (part.json !== null && this.#isCacheable(related)) this.#remember(related, column, key, part.json);
+      if (part.json !== null && this.#isCacheable(related)) {
+        this.#remember(related, column, key, toCache(part.json, part.scope));
+      }
     });
     return found;
   }
@@ -81,8 +83,11 @@ export class RelatedRows {
     }
     return images.map((image, i) => {
       if (image === null) return NOT_FOUND;
-      const parts = renderParts(related.brief, image, resolved[i] ?? new Map());
-      return { json: partsJson(related.brief, parts), missing: null };
+      const found = resolved[i] ?? new Map<string, Part>();
+      const parts = renderParts(related.brief, image, found);
+      const scope = scopeJson(related.brief, parts, image, found);
+      const json = partsJson(related.brief, parts);
+      return { json, missing: null, ...(scope === undefined ? {} : { scope }) };
     });
   }
 
@@ -125,6 +130,18 @@ export class RelatedRows {
       this.clear();
     }
   }
+}
+
+/** A cached text holds both: JSON has no zero character outside of its strings' escapes. */
+function toCache(json: string, scope: string | undefined): string {
+  return scope === undefined ? json : `${json}\0${scope}`;
+}
+
+function fromCache(text: string): Part {
+  const end = text.indexOf('\0');
+  return end < 0
+    ? { json: text, missing: null }
+    : { json: text.slice(0, end), scope: text.slice(end + 1), missing: null };
 }
 
 function tablesOf(related: RelatedTable): string[] {

@@ -1,0 +1,86 @@
+/**
+ * The snapshots of an Event as Peering Manager and NetBox write them: Django's serializer over the model's
+ * own fields, then its many-to-many fields. Made when the Event is, for later nobody can tell what stood in
+ * join tables. Pure.
+ */
+import type { Image } from '../change/images.ts';
+import { fieldName, type Table } from '../change/table.ts';
+import { isLeftOut, netboxField, snapshotArray, snapshotTime } from '../core/django.ts';
+import type { ForeignFormat } from '../core/eventFormat.ts';
+import { type Json, jsonString, parseJsonQuickly, stringifyJson } from '../core/json.ts';
+import type { Included } from './includedRows.ts';
+import type { Shape } from './shape.ts';
+
+export interface FrozenSource {
+  readonly table: Table;
+  readonly shape: Shape;
+  readonly before: Image | null;
+  readonly after: Image | null;
+  /** By name of the include. */
+  readonly included: ReadonlyMap<string, { readonly before: Included; readonly after: Included }>;
+}
+
+type Side = 'prechange' | 'postchange';
+type Field = readonly [name: string, json: string];
+
+/** JSON text of `{prechange, postchange}`. */
+export function frozenSnapshots(source: FrozenSource, format: ForeignFormat): string {
+  const side = (name: Side, image: Image | null) =>
+    image === null ? 'null' : snapshotJson(source, name, image, format);
+  return (
+    `{"prechange":${side('prechange', source.before)}` + `,"postchange":${side('postchange', source.after)}}`
+  );
+}
+
+function snapshotJson(source: FrozenSource, side: Side, image: Image, format: ForeignFormat): string {
+  const fields = [...ownFields(source.table, side, image, format), ...listFields(source, side, format)];
+  const wanted = source.shape.snapshotOrder;
+  const rank = ([name]: Field) => {
+    const at = wanted?.indexOf(name) ?? -1;
+    return at < 0 ? (wanted?.length ?? 0) : at;
+  };
+  // Sorting is stable: what the order does not name stays behind, in the order of the columns.
+  const ordered = wanted === null ? fields : fields.toSorted((a, b) => rank(a) - rank(b));
+  return `{${ordered.map(([name, json]) => `${jsonString(name)}:${json}`).join(',')}}`;
+}
+
+const JSON_OIDS: ReadonlySet<number> = new Set([114, 3802]);
+const TIMESTAMP_OIDS: ReadonlySet<number> = new Set([1114, 1184]);
+
+function ownFields(table: Table, side: Side, image: Image, format: ForeignFormat): Field[] {
+  return table.columns.flatMap((column, at): Field[] => {
+    const json = image.fragments[at] ?? null;
+    const isKey = table.key.length === 1 && table.key[0]?.index === column.index;
+    const field = fieldName(column.name, table.foreignKeys, 'fields');
+    const name = format === 'netbox' ? netboxField(field) : field;
+    if (json === null || isKey || isLeftOut(name, side, format)) return [];
+    const oid = table.relation.columns[column.index]?.typeOid ?? 0;
+    if (TIMESTAMP_OIDS.has(oid)) return [[name, snapshotTime(json)]];
+    return [[name, json.startsWith('[') && !JSON_OIDS.has(oid) ? snapshotArray(json) : json]];
+  });
+}
+
+/** Included rows: tags by their names, others by their keys. What could not be read is left out. */
+function listFields({ shape, included }: FrozenSource, side: Side, format: ForeignFormat): Field[] {
+  return shape.members.flatMap((member): Field[] => {
+    if (member.kind !== 'include') return [];
+    const pair = included.get(member.name);
+    const rows = side === 'prechange' ? pair?.before : pair?.after;
+    if (rows === undefined || rows.part.json === null) return [];
+    if (member.name !== 'tags') return [[member.name, `[${rows.keys.map(keyJson).join(',')}]`]];
+    const names = namesOf(parseJsonQuickly(rows.part.json));
+    return [[member.name, stringifyJson(format === 'netbox' ? names.toSorted() : names)]];
+  });
+}
+
+function keyJson(key: string): string {
+  return /^(?:0|[1-9]\d*)$/.test(key) ? key : jsonString(key);
+}
+
+function namesOf(rows: Json): Json[] {
+  return (Array.isArray(rows) ? rows : []).flatMap((row) => {
+    const isRow =
+      typeof row === 'object' && row !== null && !Array.isArray(row) && Object.hasOwn(row, 'name');
+    return isRow ? [row['name'] ?? null] : [];
+  });
+}
