@@ -98,7 +98,11 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   const state = await untilReached(() => store.state(), options, signal);
   // A text of a Model that cannot be compiled is told at once, not at each connection.
   defineReading(loaded.config);
-  const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
+  const webhooks = defineWebhooks(
+    loaded.config,
+    rememberedKeys(state?.definitions ?? null),
+    loaded.templateEnv,
+  );
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,

@@ -4,7 +4,7 @@
  */
 import type { AuditSource } from '../change/auditContext.ts';
 import { contextOf } from '../change/context.ts';
-import { rowKey } from '../change/images.ts';
+import { keyOfRow } from '../change/images.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import {
   type ContextOption,
@@ -74,6 +74,8 @@ interface KnownTable {
 
 /** Candidates that are represented and matched together. */
 const MAX_CANDIDATES = 256;
+/** Deliveries that they may become: what is settled at once goes into one flush. */
+const MAX_WANTED = 2_500;
 
 export class CaptureSession {
   readonly #options: SessionOptions;
@@ -88,6 +90,8 @@ export class CaptureSession {
   /** The open Transaction was too long to be held back whole. */
   #isPartial = false;
   #candidates: Candidate[] = [];
+  /** Webhooks of all candidates, counted. */
+  #wanted = 0;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -110,7 +114,7 @@ export class CaptureSession {
       const commit = this.#read(message);
       if (commit !== null) await this.#commit(commit);
       else if (this.#held?.isFull === true) await this.#releaseEarly();
-      else if (this.#candidates.length >= MAX_CANDIDATES) await this.#settle();
+      else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
     await this.#settle();
   }
@@ -131,6 +135,7 @@ export class CaptureSession {
     await this.#release(false);
     if (this.#candidates.length > 0) await this.#settle();
     this.#options.enqueuer.advance({ lsn: commit.endLsn, index: 0 }, commit.endLsn);
+    await this.#options.enqueuer.makeRoom();
   }
 
   async #describe(relation: Relation): Promise<void> {
@@ -211,7 +216,7 @@ export class CaptureSession {
     const images = change.row?.images() ?? null;
     if (options === undefined || images === null || images.new === null) return;
     const text = columnTexts(table, images);
-    this.#hold().holdAudit(source, rowKey(table, images.new), {
+    this.#hold().holdAudit(source, keyOfRow(table, images), {
       index: change.index,
       username: options.username === null ? null : text(options.username) || null,
       requestId: options.requestId === null ? null : text(options.requestId) || null,
@@ -256,6 +261,7 @@ export class CaptureSession {
       images: rows,
       audit: (source) => this.#held?.audit(this.#options.auditSources, source, change.index, texts) ?? null,
     });
+    this.#wanted += targets.length;
     this.#candidates.push({
       change,
       table: known.table,
@@ -312,6 +318,7 @@ export class CaptureSession {
   async #settle(): Promise<void> {
     const candidates = this.#candidates;
     this.#candidates = [];
+    this.#wanted = 0;
     const { settler, enqueuer } = this.#options;
     if (candidates.length > 0) await settler.settle(candidates);
     const { open } = this.#reader;

@@ -124,9 +124,13 @@ export class Settler {
     }
   }
 
-  #decide({ candidate, images, parts }: Considered, target: MatchTarget): Verdict {
+  #decide({ candidate, images, parts, included }: Considered, target: MatchTarget): Verdict {
     const { change, table, shape, context } = candidate;
-    return decide(target, context, () => viewOfChange({ change, table, shape, context, ...images, parts }));
+    const { format } = target;
+    const known = parts === null ? null : included;
+    return decide(target, context, () =>
+      viewOfChange({ change, table, shape, context, ...images, parts, included: known, format }),
+    );
   }
 
   async #represent(open: readonly Considered[]): Promise<void> {

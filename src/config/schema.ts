@@ -53,7 +53,7 @@ const queue = z.strictObject({
   same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
   ack_delay: z
     .union([z.literal('auto'), duration(0, 600_000)])
-    .default('auto')
+    .prefault('auto')
     .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
 });
 
@@ -132,7 +132,7 @@ export const configSchema = z.strictObject({
       event: size(1_024, 512 * MIB)
         .prefault('4MiB')
         .describe('A larger Event loses its largest values.'),
-      message: size(65_536, 512 * MIB)
+      message: size(131_072, 512 * MIB)
         .prefault('64MiB')
         .describe('A longer replication message is skipped and becomes a failed Delivery.'),
       lookahead: count(0, 1_000_000)

@@ -153,6 +153,11 @@ const catalogue = {
     meaning: 'The Event given is not of the documented shape.',
     remedy: 'an Event has event, model, timestamp, username, request_id, data and snapshots',
   },
+  IMPORT_INVALID: {
+    exit: 2,
+    meaning: 'The file to import holds no webhooks as Peering Manager or NetBox export them.',
+    remedy: 'give what GET /api/extras/webhooks/ answers and, of NetBox, /api/extras/event-rules/ as well',
+  },
   TEMPLATE_INVALID: {
     exit: 2,
     meaning: 'A template cannot be parsed, or uses what templates may not use.',

@@ -64,6 +64,21 @@ export function formatPayload(source: PayloadSource, format: EventFormat): strin
   ]);
 }
 
+/**
+ * An Event as conditions see it: walhook's names for what the Event is, the format's for what its row is.
+ * JSON text, for Events that come from elsewhere than capture.
+ */
+export function eventForConditions(source: PayloadSource, format: EventFormat): string {
+  if (format === 'walhook') return source.json;
+  const formatted: Members = new Map(membersOf(formatPayload(source, format)));
+  return objectOf(
+    membersOf(source.json).map(([name, value]) => [
+      name,
+      name === 'data' || name === 'snapshots' ? (formatted.get(name) ?? value) : value,
+    ]),
+  );
+}
+
 const PEERING_MANAGER_EVENTS: Readonly<Record<string, string>> = {
   created: 'create',
   updated: 'update',

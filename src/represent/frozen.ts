@@ -4,11 +4,12 @@
  * join tables. Pure.
  */
 import type { Image } from '../change/images.ts';
-import { fieldName, type Table } from '../change/table.ts';
+import { type Column, fieldName, type Table } from '../change/table.ts';
 import { isLeftOut, netboxField, snapshotArray, snapshotTime } from '../core/django.ts';
 import type { ForeignFormat } from '../core/eventFormat.ts';
 import { type Json, jsonString, parseJsonQuickly, stringifyJson } from '../core/json.ts';
 import type { Included } from './includedRows.ts';
+import type { Part } from './render.ts';
 import type { Shape } from './shape.ts';
 
 export interface FrozenSource {
@@ -50,27 +51,75 @@ const TIMESTAMP_OIDS: ReadonlySet<number> = new Set([1114, 1184]);
 function ownFields(table: Table, side: Side, image: Image, format: ForeignFormat): Field[] {
   return table.columns.flatMap((column, at): Field[] => {
     const json = image.fragments[at] ?? null;
-    const isKey = table.key.length === 1 && table.key[0]?.index === column.index;
-    const field = fieldName(column.name, table.foreignKeys, 'fields');
-    const name = format === 'netbox' ? netboxField(field) : field;
-    if (json === null || isKey || isLeftOut(name, side, format)) return [];
-    const oid = table.relation.columns[column.index]?.typeOid ?? 0;
-    if (TIMESTAMP_OIDS.has(oid)) return [[name, snapshotTime(json)]];
-    return [[name, json.startsWith('[') && !JSON_OIDS.has(oid) ? snapshotArray(json) : json]];
+    const name = nameIn(table, column, side, format);
+    return json === null || name === null ? [] : [[name, valueIn(table, column, json)]];
   });
 }
 
-/** Included rows: tags by their names, others by their keys. What could not be read is left out. */
+/** What a column is called in snapshots; null where it is not in them. */
+function nameIn(table: Table, column: Column, side: Side, format: ForeignFormat): string | null {
+  const isKey = table.key.length === 1 && table.key[0]?.index === column.index;
+  const field = fieldName(column.name, table.foreignKeys, 'fields');
+  const name = format === 'netbox' ? netboxField(field) : field;
+  return isKey || isLeftOut(name, side, format) ? null : name;
+}
+
+function valueIn(table: Table, column: Column, json: string): string {
+  const oid = table.relation.columns[column.index]?.typeOid ?? 0;
+  if (TIMESTAMP_OIDS.has(oid)) return snapshotTime(json);
+  return json.startsWith('[') && !JSON_OIDS.has(oid) ? snapshotArray(json) : json;
+}
+
+/** Included rows. What could not be read is left out. */
 function listFields({ shape, included }: FrozenSource, side: Side, format: ForeignFormat): Field[] {
   return shape.members.flatMap((member): Field[] => {
     if (member.kind !== 'include') return [];
-    const pair = included.get(member.name);
-    const rows = side === 'prechange' ? pair?.before : pair?.after;
-    if (rows === undefined || rows.part.json === null) return [];
-    if (member.name !== 'tags') return [[member.name, `[${rows.keys.map(keyJson).join(',')}]`]];
-    const names = namesOf(parseJsonQuickly(rows.part.json));
-    return [[member.name, stringifyJson(format === 'netbox' ? names.toSorted() : names)]];
+    const json = listIn(member.name, included.get(member.name), side, format);
+    return json === null ? [] : [[member.name, json]];
   });
+}
+
+/** Tags by their names, other rows by their keys. */
+function listIn(
+  name: string,
+  pair: { readonly before: Included; readonly after: Included } | undefined,
+  side: Side,
+  format: ForeignFormat,
+): string | null {
+  const rows = side === 'prechange' ? pair?.before : pair?.after;
+  if (rows === undefined || rows.part.json === null) return null;
+  if (name !== 'tags') return `[${rows.keys.map(keyJson).join(',')}]`;
+  const names = namesOf(parseJsonQuickly(rows.part.json));
+  return stringifyJson(format === 'netbox' ? names.toSorted() : names);
+}
+
+/**
+ * One member of a snapshot, for conditions. `pending` where rows have not been looked up yet; undefined
+ * where there is no such member.
+ *
+ * @param included null before anything was looked up
+ */
+export function frozenMember(
+  { table, shape }: Pick<FrozenSource, 'table' | 'shape'>,
+  included: FrozenSource['included'] | null,
+  side: Side,
+  image: Image,
+  name: string,
+  format: ForeignFormat,
+): Part | 'pending' | undefined {
+  const at = table.columns.findIndex((column) => nameIn(table, column, side, format) === name);
+  const column = table.columns[at];
+  if (column !== undefined) {
+    const json = image.fragments[at] ?? null;
+    return {
+      json: json === null ? null : valueIn(table, column, json),
+      missing: image.missing?.[at] ?? null,
+    };
+  }
+  if (!shape.members.some((member) => member.kind === 'include' && member.name === name)) return undefined;
+  if (included === null) return 'pending';
+  const json = listIn(name, included.get(name), side, format);
+  return { json, missing: json === null ? 'lookup' : null };
 }
 
 function keyJson(key: string): string {

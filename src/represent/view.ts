@@ -6,6 +6,8 @@ import type { Context } from '../change/context.ts';
 import type { Image } from '../change/images.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
+import { netboxField } from '../core/django.ts';
+import type { EventFormat } from '../core/eventFormat.ts';
 import { type Json, parseJson } from '../core/json.ts';
 import {
   type ConditionView,
@@ -14,6 +16,7 @@ import {
   type SnapshotView,
   UNAVAILABLE,
 } from '../match/conditions/view.ts';
+import { type FrozenSource, frozenMember } from './frozen.ts';
 import { NOTHING_RESOLVED, type Part, renderParts } from './render.ts';
 import type { Member, Shape } from './shape.ts';
 
@@ -26,6 +29,10 @@ export interface ViewSource {
   readonly after: Image | null;
   /** The members of `data`; null before anything was looked up. */
   readonly parts: readonly Part[] | null;
+  /** Included rows by name of the include; null before anything was looked up. */
+  readonly included: FrozenSource['included'] | null;
+  /** Whose names and values snapshots bear. */
+  readonly format: EventFormat;
 }
 
 export function viewOfChange(source: ViewSource): ConditionView {
@@ -34,8 +41,8 @@ export function viewOfChange(source: ViewSource): ConditionView {
   const decimals = new Set(table.columns.filter((column) => column.isDecimal).map((column) => column.field));
   return {
     data: state === null ? null : dataView(source, state),
-    prechange: snapshotView(table, before),
-    postchange: snapshotView(table, after),
+    prechange: snapshotOf(source, 'prechange', before),
+    postchange: snapshotOf(source, 'postchange', after),
     event: {
       event: change.kind,
       model: table.model,
@@ -46,13 +53,15 @@ export function viewOfChange(source: ViewSource): ConditionView {
   };
 }
 
-function dataView({ shape, parts }: ViewSource, state: Image): RowView {
+function dataView({ shape, parts, format }: ViewSource, state: Image): RowView {
   const own = parts ?? renderParts(shape, state, NOTHING_RESOLVED);
   const values = new Map<string, Lookup>();
   return {
     get(key) {
       if (values.has(key)) return values.get(key);
-      const at = shape.members.findIndex((member) => member.name === key);
+      const at = shape.members.findIndex(
+        ({ name }) => (format === 'netbox' ? netboxField(name) : name) === key,
+      );
       const member = shape.members[at];
       const value =
         member === undefined ? absent(state) : memberValue(member, own[at], shape, parts === null);
@@ -87,6 +96,20 @@ function isPending(member: Member, part: Part | undefined, shape: Shape): boolea
 /** A key that the row has not, or that was not sent with its key alone. */
 function absent(image: Image): Lookup {
   return image.isKeyOnly ? UNAVAILABLE.identity : undefined;
+}
+
+function snapshotOf(source: ViewSource, side: 'prechange' | 'postchange', image: Image | null): SnapshotView {
+  const { table, included, format } = source;
+  if (format === 'walhook' || image === null) return snapshotView(table, image);
+  return {
+    get(key): Lookup {
+      const part = frozenMember(source, included, side, image, key, format);
+      if (part === undefined) return undefined;
+      if (part === 'pending') return UNAVAILABLE.pending;
+      if (part.missing !== null) return UNAVAILABLE[part.missing];
+      return part.json === null ? undefined : parseJson(part.json);
+    },
+  };
 }
 
 function snapshotView(table: Table, image: Image | null): SnapshotView {
