@@ -165,10 +165,12 @@ export class CaptureSession {
     if (options.includes.length > 0) {
       this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
     }
-    // An audit table's own rows are context, not Events, unless a Webhook names it.
+    // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
+    // Event of its own unless a Webhook names the table.
+    const speaksOfOthers = audits.length > 0 || joins.some(({ include }) => include.touch);
     const targets = matcher
       .watching(table.model)
-      .filter((target) => audits.length === 0 || target.models.includes(table.model));
+      .filter((target) => !speaksOfOthers || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
     return { table, shape, isWatched: targets.length > 0, audits, joins };
   }

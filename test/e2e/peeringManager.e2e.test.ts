@@ -304,6 +304,49 @@ describe('Peering Manager, from its database', () => {
     return found;
   }
 
+  it('tells what the preset names and this database has not', async () => {
+    const { code, stdout } = await walhook(['check', '--json', '-c', folder.file]);
+    const { findings } = JSON.parse(stdout) as {
+      findings: { code: string; level: string; message: string }[];
+    };
+    expect({ code, problems: findings.filter(({ level }) => level === 'problem') }).toEqual({
+      code: 0,
+      problems: [],
+    });
+    const misfits = findings
+      .filter((finding) => finding.code === 'PRESET_MISFIT')
+      .map(({ message }) => message);
+    expect(misfits).toContain(
+      'expected the tables of the preset peering-manager, found that there is no table public.core_datasource: the model datasource is left out',
+    );
+    expect(misfits.join()).not.toContain('autonomoussystem');
+    const logged = daemon.log().find(({ msg }) => msg === 'the database has not all that the preset names');
+    expect(logged?.['notes']).toContain(
+      'there is no table public.core_datasource: the model datasource is left out',
+    );
+  });
+
+  it('converts an Event offline', async () => {
+    const event = {
+      event: 'deleted',
+      timestamp: '2023-08-07T19:30:23.140019Z',
+      model: 'autonomoussystem',
+      username: 'admin',
+      request_id: null,
+      data: { id: 2, comments: '', tags: [{ id: 1, name: 'Foo' }] },
+      snapshots: { prechange: { id: 2, created: '2023-08-07T19:30:23.140019Z' }, postchange: null },
+    };
+    const { stdout } = await walhook(['try', '-c', folder.file, '--webhook', 'pm', '--event', '-'], {
+      input: JSON.stringify(event),
+    });
+    const { request } = JSON.parse(stdout) as { request: { body: string } };
+    expect(request.body).toBe(
+      '{"event": "delete", "timestamp": "2023-08-07 19:30:23.140019+00:00", "model": "autonomoussystem", "username": "admin", "request_id": null, ' +
+        '"data": {"id": 2, "comments": "", "tags": [{"id": 1, "name": "Foo"}]}, ' +
+        '"snapshots": {"prechange": {"created": "2023-08-07T19:30:23.140Z", "tags": ["Foo"]}, "postchange": null}}',
+    );
+  });
+
   it('knows who did it in every kind of request, with nothing installed in the database', async () => {
     const { client } = database;
     const pm = arriving('pm');
