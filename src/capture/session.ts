@@ -201,6 +201,10 @@ export class CaptureSession {
     const id = `${relation.schema}.${relation.name}`;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    if (change.kind === 'deleted' && this.#options.represent.has(known.table.model)) {
+      const images = change.row?.images() ?? null;
+      if (images !== null) rows.holdGone(known.table, images.old);
+    }
     for (const source of known.audits) this.#audit(change, known.table, source);
     for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
     if (!known.isWatched) return;

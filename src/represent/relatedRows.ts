@@ -3,7 +3,10 @@
  * the stream says that they are as they were.
  */
 import { imagesOf } from '../change/images.ts';
+import type { Table } from '../change/table.ts';
+import type { OldImage } from '../decode/messages.ts';
 import { TextCache } from './cache.ts';
+import { GoneRows } from './goneRows.ts';
 import type { LookupQuery, Lookups, TextRow } from './lookups.ts';
 import type { RelatedTable } from './relatedTables.ts';
 import { NOT_FOUND, type Part, partsJson, renderParts, scopeJson } from './render.ts';
@@ -22,6 +25,7 @@ export interface RowRequest {
 export class RelatedRows {
   readonly #lookups: Lookups;
   readonly #maxValueBytes: number;
+  readonly #gone = new GoneRows();
   readonly #cache = new TextCache(MAX_CACHED_ROWS, MAX_CACHED_CHARS);
   /** Tables with cached rows, and the tables whose rows went into theirs. */
   readonly #dependents = new Map<string, Set<string>>();
@@ -42,7 +46,7 @@ export class RelatedRows {
       else found.set(key, fromCache(cached));
     }
     if (wanted.length === 0) return found;
-    const rows = await this.rows(related, column, wanted);
+    const rows = await this.#rowsOrGone(related, column, wanted);
     const briefs = await this.render(related, [...rows.values()]);
     [...rows.keys()].forEach((key, i) => {
       const part = briefs[i] ?? NOT_FOUND;
@@ -61,6 +65,26 @@ export class RelatedRows {
     const [rows = []] = await this.#lookups.run([query]);
     const at = related.table.allColumns.findIndex((one) => one.name === column);
     return new Map(rows.map((row) => [row[at] ?? '', row]));
+  }
+
+  /** As {@link rows}, with rows that were deleted lately as they were. */
+  async #rowsOrGone(
+    related: RelatedTable,
+    column: string,
+    keys: readonly string[],
+  ): Promise<Map<string, TextRow>> {
+    const found = await this.rows(related, column, keys);
+    const columns = related.table.allColumns.map(({ name }) => name);
+    for (const key of keys) {
+      const gone = found.has(key) ? null : this.#gone.find(related.id, column, key, columns);
+      if (gone !== null) found.set(key, gone);
+    }
+    return found;
+  }
+
+  /** A row was deleted: others deleted with it may still point to it. */
+  holdGone(table: Table, old: OldImage): void {
+    this.#gone.hold(table, old);
   }
 
   /** Rows as they stand in others, in the order given. */

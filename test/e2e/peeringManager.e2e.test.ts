@@ -387,6 +387,15 @@ describe('Peering Manager, from its database', () => {
       const found = (await pm(1)).map((text) => JSON.parse(text) as Body).filter(isOurs);
       return found.length >= 9 && found;
     });
+    const cascaded = ours.find((body) => body.data['id'] === 7 && body['event'] === 'delete');
+    expect(cascaded).toMatchObject({
+      data: {
+        display: 'S.H.I.E.L.D. IX - AS102 - IP 192.0.2.7',
+        autonomous_system: { asn: 102, name: 'as 102' },
+      },
+      snapshots: { prechange: { autonomous_system: 102, status: 'enabled' }, postchange: null },
+    });
+    expect(cascaded).not.toHaveProperty('unavailable');
     const seen = ours.map((body) => [
       body['event'],
       body['model'],

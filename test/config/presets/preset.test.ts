@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/load.ts';
+import { MODELS } from '../../../src/config/presets/peeringManager/models.ts';
 import { companionTables } from '../../../src/config/watchedTables.ts';
 import { defineReading } from '../../../src/definitions/reading.ts';
 import { fitPreset } from '../../../src/setup/presetFit.ts';
@@ -119,6 +121,24 @@ describe('preset: peering-manager', () => {
   it('shows a mistake in an entry at its line', () => {
     const { mistakes } = load({ models: [{ name: 'router', naming: 'wrong' }] });
     expect(mistakes).toMatchObject([{ path: 'models[0].naming', line: 6 }]);
+  });
+});
+
+describe('docs/peering-manager.md', () => {
+  const page = readFileSync(new URL('../../../docs/peering-manager.md', import.meta.url), 'utf8');
+
+  it('shows a configuration that is valid', () => {
+    const text = /```yaml\n(# walhook\.yaml[\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const source = { env: { DATABASE_URL: 'postgres://localhost/pm' }, readFile: () => '' };
+    const { mistakes, loaded } = loadConfig(text, { source });
+    expect(mistakes).toEqual([]);
+    expect(loaded?.config.webhooks[0]?.payload_format).toBe('peering-manager');
+  });
+
+  it('names every key of a serializer that no row holds', () => {
+    const absent = new Set(MODELS.flatMap((one) => one.absent ?? []));
+    const told = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key);
+    expect(told.toSorted()).toEqual([...absent].toSorted());
   });
 });
 
