@@ -2,7 +2,7 @@
  * The second half of capturing: candidates are decided, represented where they are still undecided or have
  * matched, and become Deliveries. Look-ups are made for many candidates at once.
  */
-import type { Images } from '../change/images.ts';
+import { EMPTY_IMAGE, type Images } from '../change/images.ts';
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError } from '../core/errors.ts';
 import type { EventFormat } from '../core/eventFormat.ts';
@@ -66,7 +66,11 @@ export class Settler {
     const whole = candidates.some((candidate) => candidate.touched !== null)
       ? await this.#readTouched(candidates)
       : candidates;
-    const considered = whole.flatMap((candidate) => this.#consider(candidate) ?? []);
+    const considered: Considered[] = [];
+    for (const candidate of whole) {
+      const one = this.#consider(candidate);
+      if (one !== null) considered.push(one);
+    }
     const open = considered.filter(needsRows);
     if (open.length > 0) await this.#represent(open);
     for (const one of considered) this.#enqueue(one);
@@ -105,6 +109,7 @@ export class Settler {
     return candidates.flatMap((one) => (one.touched === null ? one : (read.get(one) ?? [])));
   }
 
+  /** null where no Webhook is for it after all. */
   #consider(candidate: Candidate): Considered | null {
     const { change, targets } = candidate;
     try {
@@ -117,7 +122,7 @@ export class Settler {
       const images = candidateImages(candidate, this.#options.limits.valueBytes);
       const one: Considered = { candidate, images, verdicts: [], parts: null, included: NONE_INCLUDED };
       one.verdicts = targets.map((target) => this.#decide(one, target));
-      return one;
+      return isForNobody(one) ? null : one;
     } catch (error) {
       // A row that cannot be read must not stop the stream, now and again after every restart.
       return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
@@ -126,10 +131,11 @@ export class Settler {
 
   #decide({ candidate, images, parts, included }: Considered, target: MatchTarget): Verdict {
     const { change, table, shape, context } = candidate;
+    const { before, after } = images;
     const { format } = target;
     const known = parts === null ? null : included;
     return decide(target, context, () =>
-      viewOfChange({ change, table, shape, context, ...images, parts, included: known, format }),
+      viewOfChange({ change, table, shape, context, before, after, parts, included: known, format }),
     );
   }
 
@@ -148,10 +154,18 @@ export class Settler {
   #enqueue({ candidate, images, verdicts, parts, included }: Considered): void {
     const { enqueuer, generation, limits, clock } = this.#options;
     const { change, table, context, shape, targets } = candidate;
-    if (verdicts.every((verdict) => verdict.kind === 'not_matched')) return;
+    if (isForNobody({ verdicts })) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };
-    const event = buildEvent({ change, table, context, key, ...images, data }, generation, limits.eventBytes);
+    const source = { change, table, context, key, ...images, data };
+    let event: BuiltEvent;
+    try {
+      event = buildEvent(source, generation, limits.eventBytes);
+    } catch (error) {
+      // Values that no condition asked for are read only now.
+      this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
+      return;
+    }
     const plain = deliveryOf(candidate, event, key);
     const inFormat = new Map<EventFormat, QueuedDelivery>([['walhook', plain]]);
     const deliveryFor = (format: EventFormat): QueuedDelivery => {
@@ -204,6 +218,10 @@ export class Settler {
   }
 }
 
+function isForNobody({ verdicts }: Pick<Considered, 'verdicts'>): boolean {
+  return verdicts.every((verdict) => verdict.kind === 'not_matched');
+}
+
 /** Something is still to be decided or to be sent, and the Model adds to the row. */
 function needsRows({ candidate, verdicts }: Considered): boolean {
   return !candidate.shape.isPlain && verdicts.some((verdict) => verdict.kind !== 'not_matched');
@@ -211,7 +229,7 @@ function needsRows({ candidate, verdicts }: Considered): boolean {
 
 function rowItem({ candidate, images }: Considered): RowItem {
   const { table, shape, rows, change, memberships } = candidate;
-  const image = images.after ?? images.before ?? { fragments: [], missing: null, isKeyOnly: true };
+  const image = images.after ?? images.before ?? EMPTY_IMAGE;
   const old = rows === null || rows.old.kind === 'none' ? null : rows.old.tuple;
   return {
     table,

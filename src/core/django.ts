@@ -63,3 +63,8 @@ export function isLeftOut(
 export function netboxField(column: string): string {
   return column === 'custom_field_data' ? 'custom_fields' : column;
 }
+
+/** The inverse of {@link netboxField}. */
+export function netboxColumn(field: string): string {
+  return field === 'custom_fields' ? 'custom_field_data' : field;
+}

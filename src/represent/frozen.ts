@@ -50,7 +50,7 @@ const TIMESTAMP_OIDS: ReadonlySet<number> = new Set([1114, 1184]);
 
 function ownFields(table: Table, side: Side, image: Image, format: ForeignFormat): Field[] {
   return table.columns.flatMap((column, at): Field[] => {
-    const json = image.fragments[at] ?? null;
+    const { json } = image.cell(at);
     const name = nameIn(table, column, side, format);
     return json === null || name === null ? [] : [[name, valueIn(table, column, json)]];
   });
@@ -110,11 +110,8 @@ export function frozenMember(
   const at = table.columns.findIndex((column) => nameIn(table, column, side, format) === name);
   const column = table.columns[at];
   if (column !== undefined) {
-    const json = image.fragments[at] ?? null;
-    return {
-      json: json === null ? null : valueIn(table, column, json),
-      missing: image.missing?.[at] ?? null,
-    };
+    const { json, missing } = image.cell(at);
+    return { json: json === null ? null : valueIn(table, column, json), missing };
   }
   if (!shape.members.some((member) => member.kind === 'include' && member.name === name)) return undefined;
   if (included === null) return 'pending';

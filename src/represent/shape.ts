@@ -75,6 +75,8 @@ export type Member =
 
 export interface Shape {
   readonly members: readonly Member[];
+  /** Where a member stands among them, by its name; the first of that name. */
+  readonly places: ReadonlyMap<string, number>;
   /** Not shown, but read by texts. */
   readonly hidden: readonly Member[];
   /** See {@link RepresentOptions.snapshotOrder}. */
@@ -164,6 +166,7 @@ function shapeFrom(
   const needsOthers = (member: Member) => member.kind === 'related' || member.kind === 'include';
   return {
     members,
+    places: new Map(members.map((member, at): [string, number] => [member.name, at]).toReversed()),
     hidden,
     snapshotOrder,
     isPlain: fields === null && members.every((member) => member.kind === 'column'),
