@@ -1,5 +1,6 @@
 /** The shape of a webhook in the configuration file. */
 import { z } from 'zod';
+import { EVENT_FORMATS } from '../core/eventFormat.ts';
 import { count, duration, secret, url } from './fields.ts';
 
 export const EVENT_KINDS = ['created', 'updated', 'deleted', 'truncated'] as const;
@@ -56,7 +57,7 @@ const settings = {
   additional_headers: z.string().default('').describe('A template; one `Name: value` per line of its text.'),
   body_template: z.string().default('').describe('A template; empty: the Event as JSON.'),
   payload_format: z
-    .enum(['walhook', 'peering-manager', 'netbox'])
+    .enum(EVENT_FORMATS)
     .default('walhook')
     .describe('Names and values in body and templates.'),
   undefined: z

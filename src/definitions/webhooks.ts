@@ -166,6 +166,7 @@ function defineWebhook(
       url: template('url'),
       origin: webhook.allow_templated_host ? null : staticOrigin(webhook.url),
       headers: webhook.additional_headers === '' ? null : template('additional_headers'),
+      format: webhook.payload_format,
       body: webhook.body_template === '' ? null : template('body_template'),
       secrets: secretsOf(webhook),
       signature: webhook.signature,
