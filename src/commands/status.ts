@@ -2,6 +2,7 @@
 import { formatBytes, formatDuration } from '../config/units.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { formatLsn } from '../core/lsn.ts';
+import { decodeFlow } from '../queue/flow.ts';
 import type { QueueCounts } from '../queue/store.ts';
 import { readDatabaseState } from '../setup/state.ts';
 import { loadConfigFile } from './configFile.ts';
@@ -33,7 +34,11 @@ export interface StatusReport {
     readonly position: string | null;
     readonly durability: string;
   };
-  readonly webhooks: readonly (QueueCounts & { readonly webhook: string })[];
+  readonly webhooks: readonly (QueueCounts & {
+    readonly webhook: string;
+    /** The receiver is down and requests wait; null where they go out. */
+    readonly parked: { readonly since: string; readonly until: string; readonly reason: string } | null;
+  })[];
 }
 
 export async function status(options: CommonOptions, io: CommandIo): Promise<ExitStatus> {
@@ -48,6 +53,7 @@ export async function status(options: CommonOptions, io: CommandIo): Promise<Exi
      from pg_catalog.pg_stat_replication where pid = $1`,
     [state.slot.activePid],
   );
+  const flows = await store.flows();
   const report: StatusReport = {
     environment: loaded.config.environment,
     database: state.identity.database,
@@ -69,10 +75,21 @@ export async function status(options: CommonOptions, io: CommandIo): Promise<Exi
       position: queue?.position ?? null,
       durability: (await store.durability()).note,
     },
-    webhooks: [...(await store.counts())].map(([webhook, counts]) => ({ webhook, ...counts })),
+    webhooks: [...(await store.counts())].map(([webhook, counts]) => ({
+      webhook,
+      ...counts,
+      parked: parkedOf(flows.get(webhook) ?? null),
+    })),
   };
   io.out(options.json === true ? line(JSON.stringify(report)) : printed(report));
   return 0;
+}
+
+function parkedOf(flow: string | null): StatusReport['webhooks'][number]['parked'] {
+  const { park } = decodeFlow(flow);
+  if (park === null) return null;
+  const time = (ms: number) => new Date(ms).toISOString();
+  return { since: time(park.sinceMs), until: time(park.untilMs), reason: park.reason };
 }
 
 function printed({ environment, database, generation, slot, queue, webhooks }: StatusReport): string {
@@ -90,7 +107,7 @@ function printed({ environment, database, generation, slot, queue, webhooks }: S
     `queue        ${queue.kind}, durability: ${queue.durability}`,
   ];
   const rows = webhooks.map((row) => [
-    row.webhook + (row.isPaused ? ' (paused)' : ''),
+    row.webhook + (row.isPaused ? ' (paused)' : row.parked === null ? '' : ` (parked: ${row.parked.reason})`),
     ...[row.waiting, row.delayed, row.active, row.failed, row.deliveredTotal].map(String),
   ]);
   const table = [['webhook', 'waiting', 'delayed', 'active', 'failed', 'delivered'], ...rows];

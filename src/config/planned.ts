@@ -13,7 +13,7 @@ const PLANNED: readonly string[] = [
   'queue.require_noeviction',
   'admin',
   ...['webhooks.*', 'defaults'].flatMap((parent) =>
-    ['rate_limit', 'brake', 'backlog', 'ordering'].map((key) => `${parent}.${key}`),
+    ['brake', 'backlog', 'ordering'].map((key) => `${parent}.${key}`),
   ),
   'rows',
   'secrets',

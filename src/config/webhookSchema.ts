@@ -93,7 +93,12 @@ const settings = {
     .enum(['pause', 'fail'])
     .optional()
     .describe('After a 410 response. Default: pause; fail where the url is a template.'),
-  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once.'),
+  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once, over all processes.'),
+  rate_limit: z
+    .strictObject({ max: count(1, 100_000), per: duration(100, DAY_MS) })
+    .nullable()
+    .default(null)
+    .describe('Requests started, over all processes, e.g. {max: 100, per: 1s}.'),
 };
 
 export const webhookSchema = z.strictObject({

@@ -162,6 +162,9 @@ function defineWebhook(
       },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,
+      rate:
+        webhook.rate_limit === null ? null : { max: webhook.rate_limit.max, perMs: webhook.rate_limit.per },
+      ordering: 'none',
       tls: {
         verify: webhook.ssl_verification,
         ca: webhook.ca_file_path,

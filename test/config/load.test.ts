@@ -92,6 +92,7 @@ describe('a configuration', () => {
       cert_file_path: null,
       key_file_path: null,
       proxy: null,
+      rate_limit: null,
     });
     expect(loaded?.config.addresses).toEqual({ policy: 'internal', allow: [] });
   });
