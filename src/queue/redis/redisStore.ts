@@ -20,12 +20,8 @@ import {
   type StoreState,
 } from '../store.ts';
 import { newSender, readWake } from '../wake.ts';
-<<<<<<< HEAD
 import { SWAP_FLOW } from './flowScripts.ts';
-import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, RELEASE, REPORT } from './scripts.ts';
-=======
 import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, PUT_NOTE, REBIND, RELEASE, REPORT } from './scripts.ts';
->>>>>>> main
 
 export interface RedisStoreOptions {
   /** Read anew at each reconnect, because a password file may have changed. */
