@@ -99,7 +99,6 @@ export async function readStatus(
     safeWalBytes: health.safeWalBytes,
     bytesPerSecond: rate,
   });
-  const flows = await store.flows();
   const { oldestTransaction } = health;
   return {
     environment: config.environment,
@@ -146,11 +145,7 @@ export async function readStatus(
       durability: (await store.durability()).note,
     },
     gaps: await readGaps(store),
-    webhooks: [...(await store.counts())].map(([webhook, counts]) => ({
-      webhook,
-      ...counts,
-      parked: parkedOf(flows.get(webhook) ?? null),
-    })),
+    webhooks: await readWebhooks(store),
   };
 }
 
@@ -174,6 +169,15 @@ async function readConsumer(
   );
   const row = rows[0];
   return row === undefined ? null : { client: row.client, lagSeconds: row.lag };
+}
+
+async function readWebhooks(store: QueueStore): Promise<StatusReport['webhooks']> {
+  const flows = await store.flows();
+  return [...(await store.counts())].map(([webhook, counts]) => ({
+    webhook,
+    ...counts,
+    parked: parkedOf(flows.get(webhook) ?? null),
+  }));
 }
 
 function parkedOf(flow: string | null): StatusReport['webhooks'][number]['parked'] {

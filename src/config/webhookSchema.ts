@@ -89,6 +89,12 @@ const settings = {
     .describe('An HTTP proxy. It resolves names and dials: the address policy is then for it to keep.'),
   timeout: duration(100, 600_000).prefault('15s').describe('For one Attempt as a whole.'),
   retry: retry.prefault({}),
+  ordering: z
+    .enum(['none', 'row'])
+    .default('none')
+    .describe(
+      'row: Deliveries of one row go out in commit order, also through retries and over all processes.',
+    ),
   on_gone: z
     .enum(['pause', 'fail'])
     .optional()

@@ -157,6 +157,7 @@ function defineWebhook(
       require: webhook.require,
       format: webhook.payload_format,
       collapse: webhook.collapse ?? null,
+      ordersRows: webhook.ordering === 'row',
     },
     deliver: {
       key,
@@ -179,7 +180,7 @@ function defineWebhook(
       concurrency: webhook.concurrency,
       rate:
         webhook.rate_limit === null ? null : { max: webhook.rate_limit.max, perMs: webhook.rate_limit.per },
-      ordering: 'none',
+      ordering: webhook.ordering,
       tls: {
         verify: webhook.ssl_verification,
         ca: webhook.ca_file_path,

@@ -24,6 +24,7 @@ import {
 } from '../store.ts';
 import { newSender, readWake } from '../wake.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { rowSchemaSql } from './rowStatements.ts';
 import { queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
@@ -105,7 +106,10 @@ export class PostgresStore implements QueueStore {
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema));
+    await this.#query(
+      this.#durable,
+      queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema),
+    );
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store (format, installation, position) values ($1, $2, $3)
@@ -180,6 +184,8 @@ export class PostgresStore implements QueueStore {
         failed.map((one) => encodePayload([one.delivery])),
         this.#schema,
         this.#sender,
+        batches.map((batch) => batch.rows[0] ?? null),
+        batches.map((batch) => batch.rows[1] ?? null),
       ],
       'flush',
     );

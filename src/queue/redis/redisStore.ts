@@ -130,12 +130,13 @@ export class RedisStore implements QueueStore {
       this.#channel,
       this.#sender,
       batches.length,
-      ...batches.flatMap(({ webhook, size, bytes, firstId, lastId, payload }) => [
+      ...batches.flatMap(({ webhook, size, bytes, firstId, lastId, rows, payload }) => [
         webhook,
         size,
         bytes,
         firstId,
         lastId,
+        rows.join(' '),
         payload,
       ]),
       failed.length,
