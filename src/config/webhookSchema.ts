@@ -90,11 +90,22 @@ const settings = {
     .describe('An HTTP proxy. It resolves names and dials: the address policy is then for it to keep.'),
   timeout: duration(100, 600_000).prefault('15s').describe('For one Attempt as a whole.'),
   retry: retry.prefault({}),
+  ordering: z
+    .enum(['none', 'row'])
+    .default('none')
+    .describe(
+      'row: Deliveries of one row go out in commit order, also through retries and over all processes.',
+    ),
   on_gone: z
     .enum(['pause', 'fail'])
     .optional()
     .describe('After a 410 response. Default: pause; fail where the url is a template.'),
-  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once.'),
+  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once, over all processes.'),
+  rate_limit: z
+    .strictObject({ max: count(1, 100_000), per: duration(100, DAY_MS) })
+    .nullable()
+    .default(null)
+    .describe('Requests started, over all processes, e.g. {max: 100, per: 1s}.'),
 };
 
 export const webhookSchema = z.strictObject({

@@ -157,6 +157,7 @@ function defineWebhook(
       require: webhook.require,
       format: webhook.payload_format,
       collapse: webhook.collapse ?? null,
+      ordersRows: webhook.ordering === 'row',
     },
     deliver: {
       key,
@@ -178,6 +179,9 @@ function defineWebhook(
       },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,
+      rate:
+        webhook.rate_limit === null ? null : { max: webhook.rate_limit.max, perMs: webhook.rate_limit.per },
+      ordering: webhook.ordering,
       tls: {
         verify: webhook.ssl_verification,
         ca: webhook.ca_file_path,
