@@ -43,6 +43,8 @@ export interface SessionOptions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -145,7 +147,7 @@ export class CaptureSession {
       this.#options.tables.clear();
       this.#options.rows.clear();
     }
-    const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
+    const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
     this.#known.set(relation.oid, { relation, table });
   }
 

@@ -65,6 +65,7 @@ async function capture(
       store: flushing,
       models: [],
       represent: new Map(),
+      ownSchemas: [],
       context: [{ kind: 'message', source: 0 }, { kind: 'tracked' }],
       messageSources: [
         { prefix: 'walhook', username: 'username', requestId: 'request_id', allowMute: false },
