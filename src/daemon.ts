@@ -18,12 +18,14 @@ import type { Logger } from './core/logger.ts';
 import { openPool } from './database/connect.ts';
 import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
 import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import { OwnServices } from './deliver/addresses/ownServices.ts';
+import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Matcher } from './match/match.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { readSlot, type SlotState } from './replication/slot.ts';
-import type { Services } from './services.ts';
+import { ownServices, type Services } from './services.ts';
 import { checkBinding, readIdentity, readInstallation } from './setup/installation.ts';
 
 export type Role = 'capture' | 'deliver';
@@ -96,13 +98,22 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
+  const webhooks = defineWebhooks(
+    loaded.config,
+    rememberedKeys(state?.definitions ?? null),
+    loaded.templateEnv,
+  );
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
         process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
         targets: webhooks.map((webhook) => webhook.deliver),
         userAgent: `walhook/${options.version}`,
+        addresses: {
+          rules: loaded.config.addresses,
+          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
+          resolve: systemResolve,
+        },
         clock,
         log: log.child({ part: 'deliver' }),
         failpoint,

@@ -38,7 +38,9 @@ export interface StreamOptions {
 /** Bytes of frames that may wait for the consumer before the socket is paused. */
 const MAX_WAITING_BYTES = 1_048_576;
 /** How long reading rests under load. */
-const REST_MS = 4;
+const REST_MS = 2;
+/** What the socket reads at a time: a read this large leaves more behind, which is read before resting. */
+const FULL_READ_BYTES = 65_536;
 /** Load: a read this large, or this many reads within {@link REST_MS}. */
 const BUSY_READ_BYTES = 16_384;
 const BUSY_READS = 4;
@@ -226,6 +228,8 @@ export class ReplicationStream implements AsyncDisposable {
     if (this.#splitter.waitingBytes >= MAX_WAITING_BYTES) {
       this.#isFull = true;
       this.#connection?.stream.pause();
+    } else if (chunk.length >= FULL_READ_BYTES) {
+      return;
     } else if (chunk.length >= BUSY_READ_BYTES || this.#recentReads >= BUSY_READS) {
       this.#rest();
     }
