@@ -14,6 +14,7 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const { config } = loaded;
   const findings = checkDatabase({
     state: await readDatabaseState(client, namesOf(loaded)),
+    environment: config.environment,
     slot: config.postgres.slot,
     publication: config.postgres.publication,
     plugin: 'pgoutput',
