@@ -76,11 +76,8 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(
-    loaded.config,
-    rememberedKeys(state?.definitions ?? null),
-    loaded.templateEnv,
-  );
+  const remembered = rememberedKeys(state?.definitions ?? null);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
@@ -102,7 +99,7 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
     reading: defineReading(loaded.config),
     matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
     deliverer,
-    definitions: publishDefinitions(webhooks),
+    definitions: publishDefinitions(webhooks, remembered),
   };
 }
 
