@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Pool } from 'pg';
+import { startingWebhooks } from './capture/beforeImages.ts';
 import { captureOnce } from './capture/capture.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
@@ -17,9 +18,13 @@ import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { openPool } from './database/connect.ts';
 import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
-import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import {
+  defineWebhooks,
+  publishDefinitions,
+  rememberedKeys,
+  type WebhookDefinition,
+} from './definitions/webhooks.ts';
 import { Deliverer } from './deliver/deliverer.ts';
-import { Matcher } from './match/match.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { readSlot, type SlotState } from './replication/slot.ts';
@@ -87,7 +92,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 interface Parts {
   /** How rows are read: models, representation, context. */
   readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly definitions: string;
@@ -115,7 +120,7 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
     : null;
   return {
     reading: defineReading(loaded.config),
-    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
+    webhooks,
     deliverer,
     definitions: publishDefinitions(webhooks),
   };
@@ -168,6 +173,15 @@ async function captureOverOneConnection(
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs }, 'acknowledging what is stored');
+  const { slot: slotName, publication } = config.postgres;
+  const matcher = await startingWebhooks({
+    pool,
+    slot: slotName,
+    publication,
+    webhooks: parts.webhooks,
+    models: parts.reading.models,
+    log,
+  });
   await captureOnce(
     {
       target: services.replication,
@@ -176,7 +190,7 @@ async function captureOverOneConnection(
       pool,
       store,
       ...parts.reading,
-      matcher: parts.matcher,
+      matcher,
       definitions: parts.definitions === state.definitions ? null : parts.definitions,
       limits: {
         valueBytes: config.limits.value,

@@ -1,5 +1,8 @@
 /** `walhook check`: preflight of database and queue, each finding with its remedy. */
 import { Scope } from '../core/lifecycle.ts';
+import { beforeImageFindings, missingBeforeImages } from '../definitions/beforeImages.ts';
+import { defineReading } from '../definitions/reading.ts';
+import { defineWebhooks } from '../definitions/webhooks.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
 import { readDatabaseState } from '../setup/state.ts';
 import { loadConfigFile } from './configFile.ts';
@@ -12,8 +15,9 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
   const { config } = loaded;
-  const findings = checkDatabase({
-    state: await readDatabaseState(client, namesOf(loaded)),
+  const state = await readDatabaseState(client, namesOf(loaded));
+  const found = checkDatabase({
+    state,
     slot: config.postgres.slot,
     publication: config.postgres.publication,
     plugin: 'pgoutput',
@@ -22,6 +26,8 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
     store: await store.state(),
     durability: (await store.durability()).note,
   });
+  const missing = missingBeforeImages(defineWebhooks(config), defineReading(config).models, state.tables);
+  const findings = [...found, ...beforeImageFindings(missing)];
   const problems = findings.filter((finding) => finding.level === 'problem');
   if (options.json === true) {
     io.out(line(JSON.stringify({ ok: problems.length === 0, findings })));

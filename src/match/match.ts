@@ -27,10 +27,16 @@ const NONE: readonly MatchTarget[] = [];
 
 export class Matcher {
   readonly #targets: readonly MatchTarget[];
+  readonly #isBlocked: (target: MatchTarget, model: string) => boolean;
   readonly #known = new Map<string, readonly MatchTarget[]>();
 
-  constructor(targets: readonly MatchTarget[]) {
+  /** @param isBlocked whether a Webhook does not start on a Model */
+  constructor(
+    targets: readonly MatchTarget[],
+    isBlocked: (target: MatchTarget, model: string) => boolean = () => false,
+  ) {
     this.#targets = targets.filter((target) => target.enabled);
+    this.#isBlocked = isBlocked;
   }
 
   /** Whether a Webhook wants several Changes of one row as one, wherever they are. */
@@ -41,13 +47,16 @@ export class Matcher {
   /** The enabled Webhooks that watch this event of this Model. */
   targets(model: string, kind: ChangeKind): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    return this.#answer(`${kind} ${model}`, (target) => target.events.includes(kind) && isFor(target, model));
+    return this.#answer(
+      `${kind} ${model}`,
+      (target) => target.events.includes(kind) && this.#isFor(target, model),
+    );
   }
 
   /** The enabled Webhooks that watch this Model, whatever happens to its rows. */
   watching(model: string): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    return this.#answer(`* ${model}`, (target) => isFor(target, model));
+    return this.#answer(`* ${model}`, (target) => this.#isFor(target, model));
   }
 
   #answer(question: string, isWanted: (target: MatchTarget) => boolean): readonly MatchTarget[] {
@@ -58,8 +67,9 @@ export class Matcher {
     }
     return answer;
   }
-}
 
-function isFor(target: MatchTarget, model: string): boolean {
-  return target.models.includes(model) || target.models.includes('*');
+  #isFor(target: MatchTarget, model: string): boolean {
+    const isNamed = target.models.includes(model) || target.models.includes('*');
+    return isNamed && !this.#isBlocked(target, model);
+  }
 }
