@@ -24,11 +24,13 @@ import {
   rememberedKeys,
   type WebhookDefinition,
 } from './definitions/webhooks.ts';
+import { OwnServices } from './deliver/addresses/ownServices.ts';
+import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { readSlot, type SlotState } from './replication/slot.ts';
-import type { Services } from './services.ts';
+import { ownServices, type Services } from './services.ts';
 import { checkBinding, readIdentity, readInstallation } from './setup/installation.ts';
 
 export type Role = 'capture' | 'deliver';
@@ -112,6 +114,11 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
         process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
         targets: webhooks.map((webhook) => webhook.deliver),
         userAgent: `walhook/${options.version}`,
+        addresses: {
+          rules: loaded.config.addresses,
+          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
+          resolve: systemResolve,
+        },
         clock,
         log: log.child({ part: 'deliver' }),
         failpoint,

@@ -183,6 +183,16 @@ const catalogue = {
     meaning: 'The URL of a webhook, once rendered, cannot be sent to.',
     remedy: 'check the url template of the webhook',
   },
+  ADDRESS_REFUSED: {
+    exit: 1,
+    meaning: 'The address that a request would go to is one that the address policy refuses.',
+    remedy: 'choose another url, or name the host in addresses.allow',
+  },
+  TLS_FILE_INVALID: {
+    exit: 2,
+    meaning: 'A certificate or key file of a webhook cannot be used.',
+    remedy: 'check the path, that walhook may read the file, and that it is PEM',
+  },
   HEADER_INVALID: {
     exit: 1,
     meaning: 'A header of a webhook, once rendered, cannot be sent.',

@@ -28,7 +28,8 @@ const NONE: readonly MatchTarget[] = [];
 export class Matcher {
   readonly #targets: readonly MatchTarget[];
   readonly #isBlocked: (target: MatchTarget, model: string) => boolean;
-  readonly #known = new Map<string, readonly MatchTarget[]>();
+  /** By kind of Change, or `any`, then by Model. */
+  readonly #known = new Map<ChangeKind | 'any', Map<string, readonly MatchTarget[]>>();
 
   /** @param isBlocked whether a Webhook does not start on a Model */
   constructor(
@@ -47,23 +48,23 @@ export class Matcher {
   /** The enabled Webhooks that watch this event of this Model. */
   targets(model: string, kind: ChangeKind): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    return this.#answer(
-      `${kind} ${model}`,
-      (target) => target.events.includes(kind) && this.#isFor(target, model),
-    );
+    return this.#answer(kind, model);
   }
 
   /** The enabled Webhooks that watch this Model, whatever happens to its rows. */
   watching(model: string): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    return this.#answer(`* ${model}`, (target) => this.#isFor(target, model));
+    return this.#answer('any', model);
   }
 
-  #answer(question: string, isWanted: (target: MatchTarget) => boolean): readonly MatchTarget[] {
-    let answer = this.#known.get(question);
+  #answer(kind: ChangeKind | 'any', model: string): readonly MatchTarget[] {
+    const answers = this.#known.get(kind) ?? new Map<string, readonly MatchTarget[]>();
+    let answer = answers.get(model);
     if (answer === undefined) {
-      answer = this.#targets.filter(isWanted);
-      this.#known.set(question, answer);
+      answer = this.#targets.filter(
+        (target) => (kind === 'any' || target.events.includes(kind)) && this.#isFor(target, model),
+      );
+      this.#known.set(kind, answers.set(model, answer));
     }
     return answer;
   }
