@@ -39,6 +39,7 @@ export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
   readonly publication: string;
+  readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
   readonly pool: Pool;
   readonly store: CaptureStore;
@@ -62,9 +63,23 @@ export interface CaptureOptions {
   readonly ackDelayMs: number;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** A heartbeat came back. */
+  readonly onHeartbeat?: (content: string) => void;
+  /** Called once the connection stands. */
+  readonly onOpen?: (capturing: Capturing) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+}
+
+/** What others may ask of a connection that captures. */
+export interface Capturing {
+  /** The server's process. */
+  readonly backendPid: number | null;
+  /** Of the newest Transaction read; null before there was one. */
+  committedAtMs(): number | null;
+  /** Gives up at once: nothing more is stored or acknowledged. */
+  fail(error: WalhookError): void;
 }
 
 /** What a session starts from. */
@@ -90,6 +105,7 @@ export async function captureOnce(
     target: options.target,
     slot: options.slot,
     publication: options.publication,
+    origin: options.origin ?? 'any',
     maxMessageBytes: options.limits.messageBytes,
     clock,
     confirmable: () => acker.confirmable(clock.monotonic()),
@@ -132,6 +148,11 @@ export async function captureOnce(
     'capturing',
   );
   const session = newSession(options, start, enqueuer, () => stream.sendStatus());
+  options.onOpen?.({
+    backendPid: stream.backendPid,
+    committedAtMs: () => session.committedAtMs,
+    fail: (error) => stream.fail(error),
+  });
   enqueuer.flush();
   for await (const frames of stream) {
     await session.accept(frames);
@@ -176,6 +197,7 @@ function newSession(
     enqueuer,
     settler,
     onStatusWanted,
+    onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,
     from: parsePosition(start.state.position),
   });

@@ -34,6 +34,7 @@ import {
   shapeOf,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
+import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
@@ -57,6 +58,8 @@ export interface SessionOptions {
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
+  /** A heartbeat came back. */
+  readonly onHeartbeat: (content: string) => void;
   /** Where the store stands: what lies before is in it. */
   readonly from: Position;
 }
@@ -103,11 +106,17 @@ export class CaptureSession {
   #wanted = 0;
   /** Where the newest Transaction that has been read whole ends, while its candidates wait. */
   #ended: Lsn | null = null;
+  #committedAtMs: number | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#reader = new TransactionReader(options.messageSources);
     this.#looksAhead = looksAhead(options);
+  }
+
+  /** Commit time of the newest Transaction read; null before there was one. */
+  get committedAtMs(): number | null {
+    return this.#committedAtMs;
   }
 
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
@@ -122,6 +131,9 @@ export class CaptureSession {
           ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
           : this.#decoder.decodeHead(frame.head, frame.bytes);
       if (message.tag === 'relation') await this.#describe(message.relation);
+      if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
+        this.#options.onHeartbeat(message.content);
+      }
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
       if (commit !== null && this.#held !== null) await this.#release(false);
@@ -140,7 +152,10 @@ export class CaptureSession {
   }
 
   #read(message: WalMessage): CommitMessage | null {
-    if (message.tag === 'begin') this.#isPartial = false;
+    if (message.tag === 'begin') {
+      this.#isPartial = false;
+      this.#committedAtMs = Number(message.committedAtUs / 1_000n);
+    }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 

@@ -6,9 +6,6 @@ import type { Path } from './mistakes.ts';
 
 const PLANNED: readonly string[] = [
   'postgres.plugin',
-  'postgres.origin',
-  'postgres.heartbeat',
-  'postgres.wal_budget',
   'queue.encryption_key',
   'queue.require_noeviction',
   'admin',

@@ -42,6 +42,20 @@ const postgres = z.strictObject({
     .describe(
       'What setup publishes, e.g. ["public.*", "!public.django_session"]. null: the tables of models, else all that have a key.',
     ),
+  origin: z
+    .enum(['any', 'none'])
+    .default('any')
+    .describe('none: skip what replication brought into the database (PostgreSQL 16 and later).'),
+  heartbeat: z
+    .union([z.literal('off'), duration(1_000, 3_600_000)])
+    .prefault('30s')
+    .describe('How often a small message is written, so that an idle database pins no WAL and lag is known.'),
+  wal_budget: size(MIB, 1_048_576 * MIB)
+    .nullable()
+    .default(null)
+    .describe(
+      'WAL that the slot should never keep, e.g. 10GiB. The smaller of this and max_slot_wal_keep_size counts.',
+    ),
 });
 
 const queue = z.strictObject({

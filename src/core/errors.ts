@@ -98,6 +98,12 @@ const catalogue = {
     meaning: 'The replication slot was there and is gone or invalid: Changes have been missed.',
     remedy: 'walhook setup --accept-gap, after reading what was missed',
   },
+  OTHER_HISTORY: {
+    exit: 1,
+    meaning:
+      "The server's history has parted from the one that the stored position belongs to: a backup was restored, or a standby that was behind took over.",
+    remedy: 'walhook setup --accept-gap, after reading what was missed',
+  },
   SLOT_FOREIGN: {
     exit: 1,
     meaning: 'The replication slot exists but is not one walhook can use.',

@@ -7,6 +7,7 @@
  */
 import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
+import type { NoteStore } from './notes.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 1;
@@ -147,12 +148,17 @@ export interface DeliverStore {
   onWake(callback: (webhooks: readonly string[]) => void): Promise<void>;
 }
 
-export interface QueueStore extends CaptureStore, DeliverStore {
+export interface QueueStore extends CaptureStore, DeliverStore, NoteStore {
   readonly kind: 'redis' | 'postgres';
   /** null where setup has not been run. Throws QUEUE_VERSION. */
   state(): Promise<StoreState | null>;
   /** Makes the store's objects and binds them. Idempotent for the same binding. */
   initialise(installation: Installation, position: string): Promise<void>;
+  /**
+   * Binds the store anew, at another position: after a Gap was accepted, or another database adopted. Takes
+   * the fence too, so that a daemon that still captures stores nothing more.
+   */
+  rebind(installation: Installation, position: string): Promise<void>;
   /** Removes everything of this prefix. */
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;

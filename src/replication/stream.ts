@@ -28,6 +28,8 @@ export interface StreamOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
   readonly publication: string;
+  /** none: skip what replication brought into the database. Servers before 16 refuse the option. */
+  readonly origin?: 'any' | 'none';
   /** `limits.message`: a longer message is skipped without being assembled. */
   readonly maxMessageBytes: number;
   readonly clock: Clock;
@@ -37,6 +39,8 @@ export interface StreamOptions {
 
 /** Bytes of frames that may wait for the consumer before the socket is paused. */
 const MAX_WAITING_BYTES = 1_048_576;
+/** A timer this late means that this process did not get to run. */
+const LATE_MS = 1_000;
 /** How long reading rests under load. */
 const REST_MS = 2;
 /** What the socket reads at a time: a read this large leaves more behind, which is read before resting. */
@@ -44,6 +48,11 @@ const FULL_READ_BYTES = 65_536;
 /** Load: a read this large, or this many reads within {@link REST_MS}. */
 const BUSY_READ_BYTES = 16_384;
 const BUSY_READS = 4;
+/**
+ * The longest `wal_sender_timeout` of our session: how long the server keeps the slot for a consumer that is
+ * stopped or cut off. Another daemon waits for it.
+ */
+const MAX_SENDER_TIMEOUT_MS = 10_000;
 /** How long a connection may take to close before it is cut. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -75,6 +84,7 @@ export class ReplicationStream implements AsyncDisposable {
   #timings: LivenessTimings = livenessTimings(0);
   #ended: { readonly error: unknown } | null = null;
   #heardMs: number;
+  #backendPid: number | null = null;
   #isStopped = false;
   #isFull = false;
   #restTimer: NodeJS.Timeout | null = null;
@@ -150,6 +160,11 @@ export class ReplicationStream implements AsyncDisposable {
     this.#arrived.raise();
   }
 
+  /** The server's process, as the server told it at the start. */
+  get backendPid(): number | null {
+    return this.#backendPid;
+  }
+
   /** Gives the connection up for a reason of ours: from here on nothing is acknowledged. */
   fail(error: WalhookError): void {
     this.#end(error);
@@ -196,13 +211,19 @@ export class ReplicationStream implements AsyncDisposable {
     const { rows } = await client.query<{ ms: string }>(
       "select setting as ms from pg_catalog.pg_settings where name = 'wal_sender_timeout'",
     );
-    this.#timings = livenessTimings(Number(rows[0]?.ms ?? 0));
+    const configuredMs = Number(rows[0]?.ms ?? 0);
+    const timeoutMs =
+      configuredMs > 0 ? Math.min(configuredMs, MAX_SENDER_TIMEOUT_MS) : MAX_SENDER_TIMEOUT_MS;
+    if (timeoutMs !== configuredMs) await client.query(`set wal_sender_timeout = ${timeoutMs}`);
+    this.#timings = livenessTimings(timeoutMs);
+    this.#backendPid = (client as unknown as { processID: number | null }).processID;
     this.#connection = connection;
     this.#takeOver(connection.stream);
-    const { slot, publication } = this.#options;
+    const { slot, publication, origin } = this.#options;
     const quoted = publication.replaceAll('"', '""').replaceAll("'", "''");
+    const only = origin === 'none' ? ", origin 'none'" : '';
     await client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true')`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true'${only})`,
     );
   }
 
@@ -251,9 +272,13 @@ export class ReplicationStream implements AsyncDisposable {
   }
 
   #scheduleStatus(): void {
+    const dueMs = this.#options.clock.monotonic() + this.#timings.statusEveryMs;
     this.#statusTimer = setTimeout(() => {
       if (this.#ended !== null) return;
-      const silentMs = this.#options.clock.monotonic() - this.#heardMs;
+      const now = this.#options.clock.monotonic();
+      // We were busy, or stopped, and did not listen: what arrived meanwhile is read after this.
+      if (now - dueMs > LATE_MS) this.#heardMs = now;
+      const silentMs = now - this.#heardMs;
       const liveness = judgeLiveness(this.#timings, silentMs, this.#isFull);
       if (liveness === 'dead') {
         this.#end(new Error(`the server has been silent for ${Math.round(silentMs)} ms`));
