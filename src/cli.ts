@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import type { DemoOptions } from './commands/demo.ts';
+import type { ExplainOptions } from './commands/explain.ts';
 import type { ImportOptions } from './commands/import.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
@@ -19,6 +20,7 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<Ex
   const cli: Cli = { program: newProgram(io), io, exit: 0 };
   addDatabaseCommands(cli);
   addDaemonCommands(cli);
+  addExplainCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
   try {
@@ -106,6 +108,18 @@ function addDaemonCommands(cli: Cli): void {
     .action(async (options: CommonOptions) => {
       const { status } = await import('./commands/status.ts');
       cli.exit = await status(options, cli.io);
+    });
+}
+
+function addExplainCommand(cli: Cli): void {
+  withConfig(cli, 'explain', 'why a recent Change of a row did not fire a webhook, or failed')
+    .requiredOption('--webhook <name>', 'name of the webhook')
+    .requiredOption('--key <key>', "the row's key; a JSON array where it has several columns")
+    .option('--model <model>', 'only rows of this model')
+    .option('--json', 'print one JSON object')
+    .action(async (options: ExplainOptions) => {
+      const { explainKey } = await import('./commands/explain.ts');
+      cli.exit = await explainKey(options, cli.io);
     });
 }
 

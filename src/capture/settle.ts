@@ -25,6 +25,8 @@ import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
 import { textOf } from './heldTransaction.ts';
+import type { MissLog } from './misses.ts';
+import { missOf, noteMisses } from './noteMisses.ts';
 
 export interface SettlerOptions {
   readonly enqueuer: Enqueuer;
@@ -37,6 +39,8 @@ export interface SettlerOptions {
     readonly eventBytes: number;
     readonly messageBytes: number;
   };
+  /** Where Changes that do not fire are noted; null: nowhere. */
+  readonly misses: MissLog | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -113,14 +117,29 @@ export class Settler {
       if (candidate.touched !== null && candidate.rows === null) {
         return this.#failAll(candidate, 'lookup', 'the touched row could not be read');
       }
-      if (isIgnored(candidate)) return null;
+      if (isIgnored(candidate)) {
+        this.#noteIgnored(candidate);
+        return null;
+      }
       const images = candidateImages(candidate, this.#options.limits.valueBytes);
       const one: Considered = { candidate, images, verdicts: [], parts: null };
       one.verdicts = targets.map((target) => this.#decide(one, target));
-      return isForNobody(one) ? null : one;
+      if (!isForNobody(one)) return one;
+      this.#note(one);
+      return null;
     } catch (error) {
       // A row that cannot be read must not stop the stream, now and again after every restart.
       return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
+    }
+  }
+
+  #note(one: Considered): void {
+    if (this.#options.misses !== null) noteMisses(this.#options.misses, one);
+  }
+
+  #noteIgnored(candidate: Candidate): void {
+    for (const { key } of candidate.targets) {
+      this.#options.misses?.add(key, () => missOf(candidate, 'ignore_changes', []));
     }
   }
 
@@ -143,9 +162,11 @@ export class Settler {
     });
   }
 
-  #enqueue({ candidate, images, verdicts, parts }: Considered): void {
+  #enqueue(one: Considered): void {
+    const { candidate, images, verdicts, parts } = one;
     const { enqueuer, generation, limits, clock } = this.#options;
     const { change, table, context, shape, targets } = candidate;
+    this.#note(one);
     if (isForNobody({ verdicts })) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };

@@ -17,15 +17,17 @@ import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
 import type { ReadingDefinitions } from '../definitions/reading.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
+import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
 import { startingWebhooks } from './beforeImages.ts';
-import { type Capturing, captureOnce } from './capture.ts';
+import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
 import { RENEW_MS } from './lease.ts';
+import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
@@ -132,14 +134,8 @@ async function lead(
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
-  const matcher = await startingWebhooks({
-    pool,
-    slot: slotName,
-    publication,
-    webhooks: options.webhooks,
-    models: options.reading.models,
-    log,
-  });
+  const matcher = await startingMatcher(options, pool);
+  const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
     pool,
@@ -163,12 +159,8 @@ async function lead(
         ...options.reading,
         matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
-        limits: {
-          valueBytes: config.limits.value,
-          eventBytes: config.limits.event,
-          messageBytes: config.limits.message,
-          lookahead: config.limits.lookahead,
-        },
+        misses,
+        limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
@@ -177,6 +169,7 @@ async function lead(
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             watchSlot(options, pool, heartbeat, capturing, ended.signal),
+            keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
         clock,
@@ -190,6 +183,20 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+function startingMatcher({ config, webhooks, reading, log }: CapturingOptions, pool: Pool): Promise<Matcher> {
+  const { slot, publication } = config.postgres;
+  return startingWebhooks({ pool, slot, publication, webhooks, models: reading.models, log });
+}
+
+function captureLimits({ limits }: Config): CaptureOptions['limits'] {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
 }
 
 function watchSlot(
