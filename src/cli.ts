@@ -139,6 +139,7 @@ function addOfflineCommands(cli: Cli): void {
     .requiredOption('--webhook <name>', 'name of the webhook')
     .requiredOption('--event <file>', 'an Event as JSON, an array of them, or NDJSON; - reads standard input')
     .option('--expect-match', 'exit 1 when an Event does not match')
+    .option('--json', 'print one JSON object for each Event, as it does anyway')
     .action(async (options: TryOptions) => {
       const { tryWebhook } = await import('./commands/try.ts');
       cli.exit = await tryWebhook(options, cli.io);
