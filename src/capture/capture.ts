@@ -32,6 +32,7 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import { type RepresentOptions, Shapes } from '../represent/shape.ts';
+import type { MissLog } from './misses.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
@@ -59,6 +60,8 @@ export interface CaptureOptions {
     readonly messageBytes: number;
     readonly lookahead: number;
   };
+  /** Where Changes that do not fire are noted, if anywhere. */
+  readonly misses?: MissLog;
   /** For one round of look-ups. */
   readonly lookupTimeoutMs: number;
   /** How long an acknowledgement trails its flush. */
@@ -193,6 +196,7 @@ function newSession(
   const representer = new Representer({ tables, rows, includes, log });
   const { generation } = start.state.installation;
   const shapes = new Shapes(represent);
+  const { misses = null } = options;
   const settler = new Settler({
     enqueuer,
     representer,
@@ -201,6 +205,7 @@ function newSession(
     shapes,
     generation,
     limits,
+    misses,
     clock,
     log,
   });
