@@ -62,7 +62,10 @@ function rowItems(held: HeldTransaction): Item[] {
 }
 
 /** Keys before and after a Change; null where the row has no key, or it was not sent. */
-function keysOf(table: Table, rows: RowImages | null): { keyBefore: string | null; keyAfter: string | null } {
+export function keysOf(
+  table: Table,
+  rows: RowImages | null,
+): { keyBefore: string | null; keyAfter: string | null } {
   if (rows === null || table.key.length === 0) return { keyBefore: null, keyAfter: null };
   const keyAfter = rows.new === null ? null : keyOfRow(table, rows);
   if (rows.old.kind === 'none') return { keyBefore: keyAfter === null ? null : keyAfter, keyAfter };

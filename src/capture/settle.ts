@@ -12,6 +12,7 @@ import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { decide, type Verdict } from '../match/decide.ts';
 import type { MatchTarget } from '../match/match.ts';
 import type { QueuedDelivery } from '../queue/delivery.ts';
+import { rowsOf } from '../queue/rows.ts';
 import {
   type BuiltEvent,
   buildEvent,
@@ -27,6 +28,7 @@ import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
 import { textOf } from './heldTransaction.ts';
+import { keysOf } from './release.ts';
 
 export interface SettlerOptions {
   readonly enqueuer: Enqueuer;
@@ -182,8 +184,9 @@ export class Settler {
       const verdict = verdicts[i];
       if (verdict === undefined || verdict.kind === 'not_matched') return;
       const delivery = deliveryFor(target.format);
-      if (verdict.kind === 'matched') enqueuer.add(target.key, delivery);
-      else if (verdict.kind === 'failed') {
+      if (verdict.kind === 'matched') {
+        enqueuer.add(target.key, target.ordersRows === true ? inOrder(candidate, delivery) : delivery);
+      } else if (verdict.kind === 'failed') {
         const { reason, detail } = verdict;
         enqueuer.addFailed({
           webhook: target.key,
@@ -216,6 +219,12 @@ export class Settler {
     }
     return null;
   }
+}
+
+/** The Delivery with the rows whose earlier ones go first. */
+function inOrder({ table, rows, touched }: Candidate, delivery: QueuedDelivery): QueuedDelivery {
+  const keyBefore = touched === null ? keysOf(table, rows).keyBefore : null;
+  return { ...delivery, rows: rowsOf(delivery, keyBefore) };
 }
 
 function isForNobody({ verdicts }: Pick<Considered, 'verdicts'>): boolean {

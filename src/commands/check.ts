@@ -17,6 +17,7 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const { config } = fit;
   const database = checkDatabase({
     state: await readDatabaseState(client, namesOf(loaded)),
+    environment: config.environment,
     slot: config.postgres.slot,
     publication: config.postgres.publication,
     plugin: 'pgoutput',

@@ -19,6 +19,8 @@ export interface MatchTarget {
   readonly format: EventFormat;
   /** Several Changes of one row in one Transaction are one; null: where its Model touches. */
   readonly collapse: boolean | null;
+  /** Deliveries of one row wait for one another. */
+  readonly ordersRows?: boolean;
 }
 
 const NONE: readonly MatchTarget[] = [];

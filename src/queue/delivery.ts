@@ -31,6 +31,8 @@ export interface QueuedDelivery {
   readonly json: string;
   /** For a Webhook of another payload format: what of it only the moment of the Change could tell. */
   readonly frozen?: FrozenPayload;
+  /** The rows whose earlier Deliveries go first (see rows.ts); absent where order does not matter. */
+  readonly rows?: readonly string[];
 }
 
 export interface FrozenPayload {
@@ -52,6 +54,8 @@ export interface Batch {
   /** Event ids, which sort: where the batch lies in commit order. */
   readonly firstId: string;
   readonly lastId: string;
+  /** Of its one Delivery, where order matters; else empty. */
+  readonly rows: readonly string[];
   readonly payload: string;
 }
 
@@ -70,6 +74,7 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
       bytes,
       firstId: first.eventId,
       lastId: last.eventId,
+      rows: first.rows ?? [],
       payload: encodePayload(current),
     });
     current = [];
@@ -77,9 +82,12 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
   };
   for (const delivery of deliveries) {
     const more = Buffer.byteLength(delivery.json) + Buffer.byteLength(delivery.frozen?.snapshots ?? '');
-    if (current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES)) cut();
+    const isFull = current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES);
+    if (isFull || delivery.rows !== undefined) cut();
     current.push(delivery);
     bytes += more;
+    // Where order matters each Delivery is a job of its own, which waits for those of its row.
+    if (delivery.rows !== undefined) cut();
   }
   cut();
   return batches;

@@ -25,6 +25,8 @@ export function deliverTarget(key: string, url: string, more: Partial<DeliverTar
     retry: { scheduleMs: [5_000, 5_000], maxAgeMs: 7 * 86_400_000, onGone: 'pause' },
     timeoutMs: 15_000,
     concurrency: 4,
+    rate: null,
+    ordering: 'none',
     tls: DEFAULT_TLS,
     proxy: null,
     writtenLoopback: writtenLoopbackOf(new URL(url).origin),
