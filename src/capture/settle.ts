@@ -28,6 +28,8 @@ import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
 import { textOf } from './heldTransaction.ts';
+import type { MissLog } from './misses.ts';
+import { missOf, noteMisses } from './noteMisses.ts';
 import { keysOf } from './release.ts';
 
 export interface SettlerOptions {
@@ -41,6 +43,8 @@ export interface SettlerOptions {
     readonly eventBytes: number;
     readonly messageBytes: number;
   };
+  /** Where Changes that do not fire are noted; null: nowhere. */
+  readonly misses: MissLog | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -120,14 +124,29 @@ export class Settler {
       if (candidate.touched !== null && candidate.rows === null) {
         return this.#failAll(candidate, 'lookup', 'the touched row could not be read');
       }
-      if (isIgnored(candidate)) return null;
+      if (isIgnored(candidate)) {
+        this.#noteIgnored(candidate);
+        return null;
+      }
       const images = candidateImages(candidate, this.#options.limits.valueBytes);
       const one: Considered = { candidate, images, verdicts: [], parts: null, included: NONE_INCLUDED };
       one.verdicts = targets.map((target) => this.#decide(one, target));
-      return isForNobody(one) ? null : one;
+      if (!isForNobody(one)) return one;
+      this.#note(one);
+      return null;
     } catch (error) {
       // A row that cannot be read must not stop the stream, now and again after every restart.
       return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
+    }
+  }
+
+  #note(one: Considered): void {
+    if (this.#options.misses !== null) noteMisses(this.#options.misses, one);
+  }
+
+  #noteIgnored(candidate: Candidate): void {
+    for (const { key } of candidate.targets) {
+      this.#options.misses?.add(key, () => missOf(candidate, 'ignore_changes', []));
     }
   }
 
@@ -153,9 +172,11 @@ export class Settler {
     });
   }
 
-  #enqueue({ candidate, images, verdicts, parts, included }: Considered): void {
+  #enqueue(one: Considered): void {
+    const { candidate, images, verdicts, parts, included } = one;
     const { enqueuer, generation, limits, clock } = this.#options;
     const { change, table, context, shape, targets } = candidate;
+    this.#note(one);
     if (isForNobody({ verdicts })) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };

@@ -1,6 +1,9 @@
 /** `walhook check`: preflight of database and queue, each finding with its remedy. */
 import { companionTables } from '../config/watchedTables.ts';
 import { Scope } from '../core/lifecycle.ts';
+import { beforeImageFindings, missingBeforeImages } from '../definitions/beforeImages.ts';
+import { defineReading } from '../definitions/reading.ts';
+import { defineWebhooks } from '../definitions/webhooks.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
 import { presetFindings, readPresetFit } from '../setup/presetFit.ts';
 import { readDatabaseState } from '../setup/state.ts';
@@ -15,8 +18,9 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const { client, store } = await openServices(loaded, scope);
   const fit = await readPresetFit(client, loaded.config);
   const { config } = fit;
+  const state = await readDatabaseState(client, namesOf(loaded));
   const database = checkDatabase({
-    state: await readDatabaseState(client, namesOf(loaded)),
+    state,
     environment: config.environment,
     slot: config.postgres.slot,
     publication: config.postgres.publication,
@@ -30,7 +34,12 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const ofPreset = presetFindings(fit);
   // What is said of the preset's tables together need not be said of one of them.
   const isSaid = ofPreset.some(({ code }) => code === 'NO_BEFORE_IMAGE');
-  const findings = [...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid), ...ofPreset];
+  const missing = missingBeforeImages(defineWebhooks(config), defineReading(config).models, state.tables);
+  const findings = [
+    ...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid),
+    ...ofPreset,
+    ...beforeImageFindings(missing),
+  ];
   const problems = findings.filter((finding) => finding.level === 'problem');
   if (options.json === true) {
     io.out(line(JSON.stringify({ ok: problems.length === 0, findings })));

@@ -263,7 +263,23 @@ function duplicateNames(value: unknown): Finding[] {
       else findings.push({ path: [list, i, 'name'], message: `is the name of ${list}[${first}] already` });
     });
   }
-  return findings;
+  return [...findings, ...sharedTables(listAt(value, 'models'))];
+}
+
+/** One table, one Model: its rows have one name and one shape. */
+function sharedTables(models: readonly unknown[]): Finding[] {
+  const seen = new Map<string, number>();
+  return models.flatMap((model, i) => {
+    const table = isObject(model) ? model['table'] : undefined;
+    if (typeof table !== 'string') return [];
+    const name = table.includes('.') ? table : `public.${table}`;
+    const first = seen.get(name);
+    if (first !== undefined) {
+      return [{ path: ['models', i, 'table'], message: `is the table of models[${first}] already` }];
+    }
+    seen.set(name, i);
+    return [];
+  });
 }
 
 const PG_VARIABLES = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE', 'PGUSER'];

@@ -215,6 +215,10 @@ webhooks:
     ]);
   });
 
+  it('refuses two models of one table', () => {
+    expect(load(`${services}models: [{name: a, table: t}, {name: b, table: public.t}]`).loaded).toBeNull();
+  });
+
   it.each([
     'a\\r\\nX-Evil: b',
     'text/plain; x=\\u20ac',
