@@ -8,6 +8,7 @@ import { explain } from '../match/conditions/explain.ts';
 import type { Verdict } from '../match/decide.ts';
 import type { MatchTarget } from '../match/match.ts';
 import type { Part } from '../represent/render.ts';
+import type { RepresentedRow } from '../represent/representer.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, keyOf } from './candidate.ts';
 import type { Miss, MissLog } from './misses.ts';
@@ -18,6 +19,7 @@ export interface Decided {
   readonly images: Images;
   readonly verdicts: readonly Verdict[];
   readonly parts: readonly Part[] | null;
+  readonly included: RepresentedRow['included'];
 }
 
 export function noteMisses(misses: MissLog, decided: Decided): void {
@@ -43,9 +45,12 @@ export function missOf(candidate: Candidate, by: string, leaves: Json[]): Miss {
   };
 }
 
-function leavesOf({ candidate, images, parts }: Decided, target: MatchTarget, by: string): Json[] {
+function leavesOf({ candidate, images, parts, included }: Decided, target: MatchTarget, by: string): Json[] {
   if (by === 'require') return [];
   const { change, table, shape, context } = candidate;
-  const view = viewOfChange({ change, table, shape, context, ...images, parts });
+  const { before, after } = images;
+  const known = parts === null ? null : included;
+  const { format } = target;
+  const view = viewOfChange({ change, table, shape, context, before, after, parts, included: known, format });
   return because(explain(by === 'columns' ? target.columns : target.conditions, view));
 }

@@ -15,13 +15,14 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
-import type { ReadingDefinitions } from '../definitions/reading.ts';
+import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
+import { readPresetFit } from '../setup/presetFit.ts';
 import { startingWebhooks } from './beforeImages.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -38,8 +39,6 @@ export interface CapturingOptions {
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
   readonly webhooks: readonly WebhookDefinition[];
   /** What is published of the webhooks in force. */
   readonly definitions: string;
@@ -133,8 +132,8 @@ async function lead(
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
-
-  const matcher = await startingMatcher(options, pool);
+  const reading = await readingOf(options, pool);
+  const matcher = await startingMatcher(options, reading, pool);
   const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
@@ -156,7 +155,7 @@ async function lead(
         origin: config.postgres.origin,
         pool,
         store,
-        ...options.reading,
+        ...reading,
         matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
         misses,
@@ -185,9 +184,13 @@ async function lead(
   }
 }
 
-function startingMatcher({ config, webhooks, reading, log }: CapturingOptions, pool: Pool): Promise<Matcher> {
+function startingMatcher(
+  { config, webhooks, log }: CapturingOptions,
+  { models }: ReadingDefinitions,
+  pool: Pool,
+): Promise<Matcher> {
   const { slot, publication } = config.postgres;
-  return startingWebhooks({ pool, slot, publication, webhooks, models: reading.models, log });
+  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
 }
 
 function captureLimits({ limits }: Config): CaptureOptions['limits'] {
@@ -197,6 +200,15 @@ function captureLimits({ limits }: Config): CaptureOptions['limits'] {
     messageBytes: limits.message,
     lookahead: limits.lookahead,
   };
+}
+
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
 }
 
 function watchSlot(
