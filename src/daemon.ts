@@ -80,11 +80,8 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   const state = await untilReached(() => store.state(), options, signal);
   // A text of a Model that cannot be compiled is told at once, not at each connection.
   defineReading(loaded.config);
-  const webhooks = defineWebhooks(
-    loaded.config,
-    rememberedKeys(state?.definitions ?? null),
-    loaded.templateEnv,
-  );
+  const remembered = rememberedKeys(state?.definitions ?? null);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
@@ -105,7 +102,7 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   return {
     webhooks,
     deliverer,
-    definitions: publishDefinitions(webhooks),
+    definitions: publishDefinitions(webhooks, remembered),
   };
 }
 

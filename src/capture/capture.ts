@@ -47,6 +47,8 @@ export interface CaptureOptions {
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;

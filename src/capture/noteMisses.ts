@@ -48,9 +48,7 @@ export function missOf(candidate: Candidate, by: string, leaves: Json[]): Miss {
 function leavesOf({ candidate, images, parts, included }: Decided, target: MatchTarget, by: string): Json[] {
   if (by === 'require') return [];
   const { change, table, shape, context } = candidate;
-  const { before, after } = images;
-  const known = parts === null ? null : included;
-  const { format } = target;
-  const view = viewOfChange({ change, table, shape, context, before, after, parts, included: known, format });
+  const known = { included: parts === null ? null : included, format: target.format };
+  const view = viewOfChange({ change, table, shape, context, ...images, parts, ...known });
   return because(explain(by === 'columns' ? target.columns : target.conditions, view));
 }

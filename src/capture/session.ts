@@ -44,6 +44,8 @@ export interface SessionOptions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -136,7 +138,7 @@ export class CaptureSession {
       }
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
-      if (commit !== null && this.#held !== null) await this.#release(false);
+      if (commit !== null && this.#held !== null) await this.#releaseWhole();
       else if (this.#held?.isFull === true) await this.#releaseEarly();
       else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
@@ -166,7 +168,7 @@ export class CaptureSession {
       this.#options.tables.clear();
       this.#options.rows.clear();
     }
-    const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
+    const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
     this.#known.set(relation.oid, { relation, id: `${relation.schema}.${relation.name}`, table });
   }
 
@@ -301,6 +303,12 @@ export class CaptureSession {
     });
   }
 
+  /** The Transaction is complete. */
+  async #releaseWhole(): Promise<void> {
+    await this.#release(false);
+    if (this.#options.enqueuer.staged >= MAX_WANTED) await this.#settle();
+  }
+
   /** The Transaction is longer than may be held back: what is known so far has to do. */
   async #releaseEarly(): Promise<void> {
     const { log, maxHeld } = this.#options;
@@ -356,12 +364,12 @@ export class CaptureSession {
     const { enqueuer } = this.#options;
     if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
     this.#ended = null;
-    await enqueuer.makeRoom();
     const { open } = this.#reader;
-    if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
-    enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
-    enqueuer.flush();
-    await enqueuer.ready();
+    if (open !== null && (this.#held === null || this.#held.isEmpty)) {
+      enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
+      enqueuer.flush();
+    }
+    await enqueuer.makeRoom();
   }
 }
 

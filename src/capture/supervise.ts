@@ -121,19 +121,14 @@ async function lead(
   const state = await store.state();
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
-  const history = {
-    pool,
-    replication: services.replication,
-    store,
-    slotName,
-    publication,
-    nowMs: clock.now(),
-  };
+  const { replication } = services;
+  const history = { pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
+
   const reading = await readingOf(options, pool);
-  const matcher = await startingMatcher(options, reading, pool);
+  const matcher = await startingMatcher(options, reading.models, pool);
   const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
@@ -184,9 +179,18 @@ async function lead(
   }
 }
 
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
+}
+
 function startingMatcher(
   { config, webhooks, log }: CapturingOptions,
-  { models }: ReadingDefinitions,
+  models: ReadingDefinitions['models'],
   pool: Pool,
 ): Promise<Matcher> {
   const { slot, publication } = config.postgres;
@@ -200,15 +204,6 @@ function captureLimits({ limits }: Config): CaptureOptions['limits'] {
     messageBytes: limits.message,
     lookahead: limits.lookahead,
   };
-}
-
-/** How rows are read: models, representation, context, as far as the database has what the preset names. */
-async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
-  const fit = await readPresetFit(pool, config);
-  if (fit.notes.length > 0) {
-    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
-  }
-  return defineReading(fit.config);
 }
 
 function watchSlot(

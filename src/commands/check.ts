@@ -21,6 +21,7 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const state = await readDatabaseState(client, namesOf(loaded));
   const database = checkDatabase({
     state,
+    environment: config.environment,
     slot: config.postgres.slot,
     publication: config.postgres.publication,
     plugin: 'pgoutput',

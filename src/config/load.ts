@@ -172,18 +172,19 @@ function withoutPlanned(value: unknown, path: Path): { value: unknown; findings:
     return { value: items.map((item) => item.value), findings: items.flatMap((item) => item.findings) };
   }
   if (!isObject(value)) return { value, findings: [] };
-  const kept: Record<string, unknown> = {};
+  const kept: [string, unknown][] = [];
   const findings: Finding[] = [];
   for (const [key, item] of Object.entries(value)) {
     if (isPlanned([...path, key])) {
       findings.push({ path: [...path, key], message: 'is not available yet in this version of walhook' });
     } else {
       const inner = withoutPlanned(item, [...path, key]);
-      kept[key] = inner.value;
+      kept.push([key, inner.value]);
       findings.push(...inner.findings);
     }
   }
-  return { value: kept, findings };
+  // Not by assignment: a key __proto__ would vanish.
+  return { value: Object.fromEntries(kept), findings };
 }
 
 function parse(prepared: Prepared, document: ConfigDocument): { config: Config | null; findings: Finding[] } {
@@ -194,8 +195,14 @@ function parse(prepared: Prepared, document: ConfigDocument): { config: Config |
     parsed = configSchema.safeParse(value);
   }
   if (parsed.success) return { config: parsed.data, findings: duplicateNames(value) };
+  const isFromVariable = (path: Path) => {
+    const text = valueAt(prepared.value, path);
+    return typeof text === 'string' && document.variableTexts.has(text);
+  };
   const findings = parsed.error.issues
-    .flatMap((issue) => describeIssue(issue, (path) => valueAt(value, path), keysAt))
+    .flatMap((issue) =>
+      describeIssue(issue, { valueAt: (path) => valueAt(value, path), isFromVariable, keysAt }),
+    )
     .filter((finding) => !prepared.isInherited(finding.path));
   return { config: null, findings: [...findings, ...duplicateNames(value)] };
 }

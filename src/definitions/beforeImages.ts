@@ -7,7 +7,7 @@ import type { ChangeKind } from '../change/transaction.ts';
 import { readsOf } from '../match/conditions/reads.ts';
 import type { MatchTarget } from '../match/match.ts';
 import type { Finding } from '../setup/check.ts';
-import { qualified } from '../setup/plan.ts';
+import { qualified } from '../setup/names.ts';
 import type { TableState } from '../setup/state.ts';
 import type { Template } from '../template/engine.ts';
 import type { WebhookDefinition } from './webhooks.ts';

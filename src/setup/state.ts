@@ -94,8 +94,21 @@ const PUBLICATION = `
     ], null) as unpublished
   from pg_catalog.pg_publication where pubname = $1`;
 
-/** Tables that could be watched: ordinary and partitioned roots, outside system schemas and our own. */
-const TABLES = `
+/** Publications of whole schemas exist since 15. */
+const PUBLISHED_SCHEMAS_SINCE = 150_000;
+
+const OF_PUBLISHED_SCHEMA = `
+    or exists (
+      select from pg_catalog.pg_publication_namespace s
+      join pg_catalog.pg_publication p on p.oid = s.pnpubid and p.pubname = $1
+      where s.pnnspid = c.relnamespace
+    )`;
+
+/**
+ * Tables that could be watched: ordinary and partitioned roots, outside system schemas and our own. A root whose
+ * publication publishes leaves is in it, and pg_publication_tables does not list it.
+ */
+const tablesSql = (version: number) => `
   select n.nspname as schema, c.relname as name, c.relkind as kind,
     exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as has_key,
     c.relreplident as identity,
@@ -107,7 +120,12 @@ const TABLES = `
     ) as identity_columns,
     pg_has_role(c.relowner, 'usage') as is_owned,
     has_table_privilege(c.oid, 'select') as is_readable,
-    pt.tablename is not null as is_published
+    pt.tablename is not null
+    or exists (
+      select from pg_catalog.pg_publication p
+      where p.pubname = $1 and (p.puballtables or exists (
+        select from pg_catalog.pg_publication_rel r where r.prpubid = p.oid and r.prrelid = c.oid))
+    )${version < PUBLISHED_SCHEMAS_SINCE ? '' : OF_PUBLISHED_SCHEMA} as is_published
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_publication_tables pt
@@ -201,7 +219,7 @@ export async function readTables(
     is_owned: boolean;
     is_readable: boolean;
     is_published: boolean;
-  }>(TABLES, [names.publication, [...names.ownSchemas, 'information_schema']]);
+  }>(tablesSql(version), [names.publication, [...names.ownSchemas, 'information_schema']]);
   const lists =
     version < 150_000
       ? []
