@@ -32,6 +32,7 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import type { RepresentOptions } from '../represent/shape.ts';
+import type { MissLog } from './misses.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
@@ -46,6 +47,8 @@ export interface CaptureOptions {
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -57,6 +60,8 @@ export interface CaptureOptions {
     readonly messageBytes: number;
     readonly lookahead: number;
   };
+  /** Where Changes that do not fire are noted, if anywhere. */
+  readonly misses?: MissLog;
   /** For one round of look-ups. */
   readonly lookupTimeoutMs: number;
   /** How long an acknowledgement trails its flush. */
@@ -187,7 +192,18 @@ function newSession(
   const includes = new IncludedRows(lookups, tables, rows);
   const representer = new Representer({ tables, rows, includes, log });
   const { generation } = start.state.installation;
-  const settler = new Settler({ enqueuer, representer, tables, rows, generation, limits, clock, log });
+  const { misses = null } = options;
+  const settler = new Settler({
+    enqueuer,
+    representer,
+    tables,
+    rows,
+    generation,
+    limits,
+    misses,
+    clock,
+    log,
+  });
   return new CaptureSession({
     ...options,
     catalog,

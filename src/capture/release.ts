@@ -108,7 +108,9 @@ function foldedCandidates(items: readonly Item[], held: HeldTransaction, facts: 
   for (const item of items) {
     const { model } = item.table;
     if (!facts.matcher.watching(model).some((target) => collapses(target, model, facts))) continue;
-    byModel.set(model, [...(byModel.get(model) ?? []), item]);
+    const group = byModel.get(model);
+    if (group === undefined) byModel.set(model, [item]);
+    else group.push(item);
   }
   return [...byModel.values()].flatMap((group) =>
     collapse(group).flatMap((folded) => {
@@ -133,7 +135,7 @@ function candidateFrom(
   const owner = facts.owner(item.table.model);
   const key = item.keyAfter ?? item.keyBefore;
   const memberships = new Map(
-    (owner?.includes ?? []).flatMap((include) => {
+    (held.joins.length === 0 ? [] : (owner?.includes ?? [])).flatMap((include) => {
       const constants = facts.constants(include);
       if (constants === null || key === null) return [];
       const membership = membershipOf(held.joins, include, key, constants);

@@ -15,6 +15,7 @@ export function deliverTarget(key: string, url: string, more: Partial<DeliverTar
     name: key,
     method: 'POST',
     contentType: 'application/json',
+    format: 'walhook',
     url: compileTemplate(url, { path: 'url', undefined: 'lenient' }),
     origin: new URL(url).origin,
     headers: null,
