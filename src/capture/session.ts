@@ -34,6 +34,7 @@ import {
   shapeOf,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
+import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
@@ -57,6 +58,8 @@ export interface SessionOptions {
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
+  /** A heartbeat came back. */
+  readonly onHeartbeat: (content: string) => void;
   /** Where the store stands: what lies before is in it. */
   readonly from: Position;
 }
@@ -83,6 +86,8 @@ interface Announced {
 
 /** Candidates that are represented and matched together. */
 const MAX_CANDIDATES = 256;
+/** Deliveries that they may become: what is settled at once goes into one flush. */
+const MAX_WANTED = 2_500;
 
 export class CaptureSession {
   readonly #options: SessionOptions;
@@ -97,13 +102,21 @@ export class CaptureSession {
   /** The open Transaction was too long to be held back whole. */
   #isPartial = false;
   #candidates: Candidate[] = [];
+  /** Webhooks of all candidates, counted. */
+  #wanted = 0;
   /** Where the newest Transaction that has been read whole ends, while its candidates wait. */
   #ended: Lsn | null = null;
+  #committedAtMs: number | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#reader = new TransactionReader(options.messageSources);
     this.#looksAhead = looksAhead(options);
+  }
+
+  /** Commit time of the newest Transaction read; null before there was one. */
+  get committedAtMs(): number | null {
+    return this.#committedAtMs;
   }
 
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
@@ -118,11 +131,14 @@ export class CaptureSession {
           ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
           : this.#decoder.decodeHead(frame.head, frame.bytes);
       if (message.tag === 'relation') await this.#describe(message.relation);
+      if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
+        this.#options.onHeartbeat(message.content);
+      }
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
       if (commit !== null && this.#held !== null) await this.#release(false);
       else if (this.#held?.isFull === true) await this.#releaseEarly();
-      else if (this.#candidates.length >= MAX_CANDIDATES) await this.#settle();
+      else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
     await this.#settle();
   }
@@ -136,7 +152,10 @@ export class CaptureSession {
   }
 
   #read(message: WalMessage): CommitMessage | null {
-    if (message.tag === 'begin') this.#isPartial = false;
+    if (message.tag === 'begin') {
+      this.#isPartial = false;
+      this.#committedAtMs = Number(message.committedAtUs / 1_000n);
+    }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
@@ -263,6 +282,7 @@ export class CaptureSession {
       images: rows,
       audit: (source) => this.#held?.audit(this.#options.auditSources, source, change.index, texts) ?? null,
     });
+    this.#wanted += targets.length;
     this.#candidates.push({
       change,
       table: known.table,
@@ -312,6 +332,7 @@ export class CaptureSession {
   async #settleCandidates(): Promise<void> {
     const candidates = this.#candidates;
     this.#candidates = [];
+    this.#wanted = 0;
     if (candidates.length > 0) await this.#options.settler.settle(candidates);
   }
 
@@ -325,6 +346,7 @@ export class CaptureSession {
     const { enqueuer } = this.#options;
     if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
     this.#ended = null;
+    await enqueuer.makeRoom();
     const { open } = this.#reader;
     if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
     enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
