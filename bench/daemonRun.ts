@@ -1,5 +1,5 @@
 /** The built daemon as a child process beside a database and a receiver, for what is measured as a whole. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -29,7 +29,12 @@ export interface DaemonSettings {
   readonly webhooks: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Sets the database up and runs `walhook run` of dist/; the working folder is the checkout. */
+/** Builds the command: benchmarks run in the checkout. */
+export function buildCommand(): void {
+  execFileSync('npm', ['run', '--silent', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/** Sets the database up and runs `walhook run` of dist/. */
 export async function startDaemon(settings: DaemonSettings): Promise<DaemonRun> {
   const received: Received[] = [];
   const server = createServer((request, response) => {

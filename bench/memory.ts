@@ -8,7 +8,7 @@
  */
 import { Client } from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/demo/embeddedPostgres.ts';
-import { type DaemonRun, startDaemon, waitFor } from './daemonRun.ts';
+import { buildCommand, type DaemonRun, startDaemon, waitFor } from './daemonRun.ts';
 import { mebibytes, print, verdict } from './measure.ts';
 
 const UPDATES = Number(process.env['BENCH_UPDATES'] ?? 2_000_000);
@@ -167,7 +167,8 @@ async function fatRow(server: EmbeddedPostgres, row: FatRow, at: number): Promis
   });
 }
 
-async function main(): Promise<void> {
+export async function benchMemory(): Promise<void> {
+  buildCommand();
   const server = await startEmbeddedPostgres({
     settings: {
       max_wal_size: '8GB',
@@ -183,5 +184,3 @@ async function main(): Promise<void> {
     await server.stop();
   }
 }
-
-await main();

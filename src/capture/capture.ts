@@ -16,6 +16,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Plugin } from '../core/plugins.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
@@ -32,12 +33,15 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import type { RepresentOptions } from '../represent/shape.ts';
+import { decoderFor } from './messageDecoder.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
 export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
+  /** The slot's; default pgoutput. */
+  readonly plugin?: Plugin;
   readonly publication: string;
   readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
@@ -104,6 +108,7 @@ export async function captureOnce(
   const stream = await ReplicationStream.open({
     target: options.target,
     slot: options.slot,
+    plugin: options.plugin ?? 'pgoutput',
     publication: options.publication,
     origin: options.origin ?? 'any',
     maxMessageBytes: options.limits.messageBytes,
@@ -190,6 +195,7 @@ function newSession(
   const settler = new Settler({ enqueuer, representer, tables, rows, generation, limits, clock, log });
   return new CaptureSession({
     ...options,
+    decoder: decoderFor(options.plugin ?? 'pgoutput', catalog, publication),
     catalog,
     tables,
     rows,

@@ -21,7 +21,7 @@ import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
-import { type Capturing, captureOnce } from './capture.ts';
+import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
 import { RENEW_MS } from './lease.ts';
@@ -146,9 +146,7 @@ async function lead(
     await captureOnce(
       {
         target: services.replication,
-        slot: slotName,
-        publication,
-        origin: config.postgres.origin,
+        ...sourceOf(config),
         pool,
         store,
         ...options.reading,
@@ -181,6 +179,12 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+/** What is read, and how. */
+function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
+  const { slot, plugin, publication, origin } = postgres;
+  return { slot, plugin, publication, origin };
 }
 
 function watchSlot(

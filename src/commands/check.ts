@@ -2,6 +2,7 @@
 import { Scope } from '../core/lifecycle.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
 import { readDatabaseState } from '../setup/state.ts';
+import { readWal2jsonTables, wal2jsonFindings } from '../setup/wal2json.ts';
 import { loadConfigFile } from './configFile.ts';
 import { namesOf, openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
@@ -12,16 +13,23 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
   const { config } = loaded;
-  const findings = checkDatabase({
-    state: await readDatabaseState(client, namesOf(loaded)),
-    slot: config.postgres.slot,
-    publication: config.postgres.publication,
-    plugin: 'pgoutput',
-    patterns: config.postgres.tables,
-    modelTables: config.models.map((model) => model.table),
-    store: await store.state(),
-    durability: (await store.durability()).note,
-  });
+  const { slot, publication, plugin, tables: patterns } = config.postgres;
+  const modelTables = config.models.map((model) => model.table);
+  const findings = [
+    ...checkDatabase({
+      state: await readDatabaseState(client, namesOf(loaded)),
+      slot,
+      publication,
+      plugin,
+      patterns,
+      modelTables,
+      store: await store.state(),
+      durability: (await store.durability()).note,
+    }),
+    ...(plugin === 'wal2json'
+      ? wal2jsonFindings(await readWal2jsonTables(client, publication, modelTables))
+      : []),
+  ];
   const problems = findings.filter((finding) => finding.level === 'problem');
   if (options.json === true) {
     io.out(line(JSON.stringify({ ok: problems.length === 0, findings })));
