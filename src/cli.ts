@@ -5,6 +5,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { DemoOptions } from './commands/demo.ts';
 import type { ImportOptions } from './commands/import.ts';
+import type { InitOptions } from './commands/init.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
 import type { RunOptions } from './commands/run.ts';
@@ -69,6 +70,14 @@ function withConfig(cli: Cli, name: string, description: string): Command {
 }
 
 function addDatabaseCommands(cli: Cli): void {
+  command(cli, 'init', "read a database's catalog and write a commented configuration to start from")
+    .option('-c, --config <file>', 'file to write (default: $WALHOOK_CONFIG, else ./walhook.yaml); - prints')
+    .option('--url <url>', 'of the database (default: $DATABASE_URL, else PGHOST and the like)')
+    .option('--force', 'also over a file that is there')
+    .action(async (options: InitOptions) => {
+      const { init } = await import('./commands/init.ts');
+      cli.exit = await init(options, cli.io);
+    });
   withConfig(cli, 'setup', 'create what the database needs: publication, helper schema, slot')
     .option('--print', 'print the SQL, in sections headed by the role each needs, and run nothing')
     .option('--only <sections>', 'of publication,schema,slot')

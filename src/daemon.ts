@@ -14,7 +14,7 @@ import { toWalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
-import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
+import { defineReading } from './definitions/reading.ts';
 import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
@@ -65,8 +65,6 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
   readonly matcher: Matcher;
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
@@ -76,6 +74,8 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
+  // A text of a Model that cannot be compiled is told at once, not at each connection.
+  defineReading(loaded.config);
   const webhooks = defineWebhooks(
     loaded.config,
     rememberedKeys(state?.definitions ?? null),
@@ -99,7 +99,6 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       })
     : null;
   return {
-    reading: defineReading(loaded.config),
     matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
     deliverer,
     definitions: publishDefinitions(webhooks),
@@ -113,7 +112,6 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     services,
     store,
     process: processName(),
-    reading: parts.reading,
     matcher: parts.matcher,
     definitions: parts.definitions,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),

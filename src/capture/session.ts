@@ -196,10 +196,12 @@ export class CaptureSession {
     if (options.includes.length > 0) {
       this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
     }
-    // An audit table's own rows are context, not Events, unless a Webhook names it.
+    // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
+    // Event of its own unless a Webhook names the table.
+    const speaksOfOthers = audits.length > 0 || joins.some(({ include }) => include.touch);
     const targets = matcher
       .watching(table.model)
-      .filter((target) => audits.length === 0 || target.models.includes(table.model));
+      .filter((target) => !speaksOfOthers || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
     return { table, shape, isWatched: targets.length > 0, audits, joins };
   }
@@ -230,6 +232,10 @@ export class CaptureSession {
     const { id, table: known } = announced;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    if (change.kind === 'deleted' && this.#options.represent.has(known.table.model)) {
+      const images = change.row?.images() ?? null;
+      if (images !== null) rows.holdGone(known.table, images.old);
+    }
     for (const source of known.audits) this.#audit(change, known.table, source);
     for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
     if (!known.isWatched) return;
@@ -320,12 +326,16 @@ export class CaptureSession {
   }
 
   async #release(isPartial: boolean): Promise<void> {
+    const { matcher, auditSources, maxHeld, log } = this.#options;
     const held = this.#held;
-    this.#held = null;
+    this.#held = held !== null && isPartial ? new HeldTransaction(maxHeld, held) : null;
     // Of Transactions before, and of this one where it was too long to be held back.
     await this.#settleCandidates();
-    if (held === null || this.#reader.messages.isMuted) return;
-    const { matcher, auditSources } = this.#options;
+    if (held === null || held.isEmpty) return;
+    if (this.#reader.messages.isMuted) {
+      log.debug({ changes: held.changes.length }, 'a Transaction fires nothing: walhook.mute() was called');
+      return;
+    }
     const candidates = releaseTransaction(held, {
       matcher,
       auditSources,
@@ -366,9 +376,10 @@ export class CaptureSession {
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */
-function looksAhead({ auditSources, matcher, represent }: SessionOptions): boolean {
+function looksAhead({ auditSources, messageSources, matcher, represent }: SessionOptions): boolean {
   return (
     auditSources.length > 0 ||
+    messageSources.some((source) => source.allowMute) ||
     matcher.anyCollapses ||
     [...represent.values()].some(
       ({ model, includes }) => includes.length > 0 && matcher.watching(model).length > 0,

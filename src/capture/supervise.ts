@@ -15,12 +15,13 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
-import type { ReadingDefinitions } from '../definitions/reading.ts';
+import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
 import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
+import { readPresetFit } from '../setup/presetFit.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
@@ -35,8 +36,6 @@ export interface CapturingOptions {
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
   readonly matcher: Matcher;
   /** What is published of the webhooks in force. */
   readonly definitions: string;
@@ -149,7 +148,7 @@ async function lead(
         ...sourceOf(config),
         pool,
         store,
-        ...options.reading,
+        ...(await readingOf(options, pool)),
         matcher: options.matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
         limits: {
@@ -185,6 +184,15 @@ async function lead(
 function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
   const { slot, plugin, publication, origin } = postgres;
   return { slot, plugin, publication, origin };
+}
+
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
 }
 
 function watchSlot(

@@ -1,6 +1,8 @@
 /** `walhook check`: preflight of database and queue, each finding with its remedy. */
+import { companionTables } from '../config/watchedTables.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
+import { presetFindings, readPresetFit } from '../setup/presetFit.ts';
 import { readDatabaseState } from '../setup/state.ts';
 import { readWal2jsonTables, wal2jsonFindings } from '../setup/wal2json.ts';
 import { loadConfigFile } from './configFile.ts';
@@ -12,23 +14,30 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const loaded = loadConfigFile(options, io);
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
-  const { config } = loaded;
+  const fit = await readPresetFit(client, loaded.config);
+  const { config } = fit;
   const { slot, publication, plugin, tables: patterns } = config.postgres;
   const modelTables = config.models.map((model) => model.table);
+  const database = checkDatabase({
+    state: await readDatabaseState(client, namesOf(loaded)),
+    slot,
+    publication,
+    plugin,
+    patterns,
+    modelTables,
+    companions: companionTables(config),
+    store: await store.state(),
+    durability: (await store.durability()).note,
+  });
+  const ofPreset = presetFindings(fit);
+  // What is said of the preset's tables together need not be said of one of them.
+  const isSaid = ofPreset.some(({ code }) => code === 'NO_BEFORE_IMAGE');
+  const ofPlugin =
+    plugin === 'wal2json' ? wal2jsonFindings(await readWal2jsonTables(client, publication, modelTables)) : [];
   const findings = [
-    ...checkDatabase({
-      state: await readDatabaseState(client, namesOf(loaded)),
-      slot,
-      publication,
-      plugin,
-      patterns,
-      modelTables,
-      store: await store.state(),
-      durability: (await store.durability()).note,
-    }),
-    ...(plugin === 'wal2json'
-      ? wal2jsonFindings(await readWal2jsonTables(client, publication, modelTables))
-      : []),
+    ...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid),
+    ...ofPreset,
+    ...ofPlugin,
   ];
   const problems = findings.filter((finding) => finding.level === 'problem');
   if (options.json === true) {

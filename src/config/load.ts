@@ -7,6 +7,7 @@ import { type ConfigDocument, parseConfigDocument } from './document.ts';
 import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { isPlanned } from './planned.ts';
+import { withPreset } from './presets/preset.ts';
 import { type Config, configSchema, keysAt } from './schema.ts';
 import type { VariableSource } from './variables.ts';
 
@@ -122,7 +123,7 @@ interface Prepared {
 function prepare(content: unknown, needsServices: boolean): Prepared {
   const translated = translateExports(listAt(content, 'webhooks'));
   const { value, findings } = withoutPlanned(withWebhooks(content, translated.entries), []);
-  const root: Record<string, unknown> = isObject(value) ? { ...value } : {};
+  const root: Record<string, unknown> = isObject(value) ? withPreset(value) : {};
   const all = [...findings];
   if (!isObject(value)) all.push({ path: [], message: 'expected an object with the key queue and others' });
   if (!needsServices) {

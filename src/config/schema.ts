@@ -9,6 +9,7 @@ import { TLS_MODES } from '../database/tlsModes.ts';
 import { allowedAddress, count, duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
+import { PRESET_NAMES } from './presets/preset.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -157,7 +158,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Cloud metadata services and the database and queue of walhook are always refused.'),
   preset: z
-    .enum(['peering-manager'])
+    .enum(PRESET_NAMES)
     .nullable()
     .default(null)
     .describe('Models, context and choices of an application.'),

@@ -157,6 +157,7 @@ function defineWebhook(
       require: webhook.require,
       format: webhook.payload_format,
       collapse: webhook.collapse ?? null,
+      ordersRows: webhook.ordering === 'row',
     },
     deliver: {
       key,
@@ -166,6 +167,7 @@ function defineWebhook(
       url: template('url'),
       origin: webhook.allow_templated_host ? null : staticOrigin(webhook.url),
       headers: webhook.additional_headers === '' ? null : template('additional_headers'),
+      format: webhook.payload_format,
       body: webhook.body_template === '' ? null : template('body_template'),
       secrets: secretsOf(webhook),
       signature: webhook.signature,
@@ -177,6 +179,9 @@ function defineWebhook(
       },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,
+      rate:
+        webhook.rate_limit === null ? null : { max: webhook.rate_limit.max, perMs: webhook.rate_limit.per },
+      ordering: webhook.ordering,
       tls: {
         verify: webhook.ssl_verification,
         ca: webhook.ca_file_path,

@@ -1,5 +1,6 @@
 /** Which Webhooks a Change may be for, by model and event alone. Worked out once per question. */
 import type { ChangeKind } from '../change/transaction.ts';
+import type { EventFormat } from '../core/eventFormat.ts';
 import type { Conditions } from './conditions/condition.ts';
 
 /** What matching needs of a Webhook. */
@@ -18,10 +19,9 @@ export interface MatchTarget {
   readonly format: EventFormat;
   /** Several Changes of one row in one Transaction are one; null: where its Model touches. */
   readonly collapse: boolean | null;
+  /** Deliveries of one row wait for one another. */
+  readonly ordersRows?: boolean;
 }
-
-/** Names and values in body and templates. */
-export type EventFormat = 'walhook' | 'peering-manager' | 'netbox';
 
 const NONE: readonly MatchTarget[] = [];
 

@@ -15,6 +15,7 @@ export type FindingCode =
   | 'TABLE_UNPUBLISHED'
   | 'PUBLICATION_PARTIAL'
   | 'NO_BEFORE_IMAGE'
+  | 'PRESET_MISFIT'
   | 'WAL_UNLIMITED'
   | 'NO_FREE_SLOT'
   | 'QUEUE_NOT_DURABLE'
@@ -40,6 +41,8 @@ export interface CheckInput {
   readonly plugin: string;
   readonly patterns: readonly string[] | null;
   readonly modelTables: readonly { readonly schema: string; readonly table: string }[];
+  /** Tables that models need beside their own. */
+  readonly companions?: readonly { readonly schema: string; readonly table: string }[];
   readonly store: StoreState | null;
   /** e.g. `append-only file…`; starts with `none` where nothing is durable. */
   readonly durability: string;
@@ -129,8 +132,8 @@ function checkPublication({ state, publication: name }: CheckInput): Finding[] {
   return findings;
 }
 
-function checkTables({ state, patterns, modelTables, publication }: CheckInput): Finding[] {
-  const chosen = chooseTables(state.tables, { patterns, modelTables });
+function checkTables({ state, patterns, modelTables, companions, publication }: CheckInput): Finding[] {
+  const chosen = chooseTables(state.tables, { patterns, modelTables, companions: companions ?? [] });
   const isWanted = (table: (typeof chosen)[number]) =>
     patterns !== null || modelTables.length > 0 || table.isPublished;
   const findings: Finding[] = [];

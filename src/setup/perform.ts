@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
+import { companionTables } from '../config/watchedTables.ts';
 import { WalhookError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
 import { planSetup, type SectionName, type SetupPlan, type SetupWish } from './plan.ts';
+import { readPresetFit } from './presetFit.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
 
 export interface SetupRequest {
@@ -24,7 +26,9 @@ export async function readPlan(
   only: readonly SectionName[],
 ): Promise<{ state: DatabaseState; plan: SetupPlan }> {
   const state = await readDatabaseState(client, names);
-  return { state, plan: planSetup(state, wishOf(config, state, only)) };
+  const { config: fitted, notes } = await readPresetFit(client, config);
+  const plan = planSetup(state, wishOf(fitted, state, only));
+  return { state, plan: { ...plan, notes: [...notes, ...plan.notes] } };
 }
 
 /** Does it. `tell` receives one line per step. Idempotent. */
@@ -80,6 +84,7 @@ function wishOf(config: Config, state: DatabaseState, only: readonly SectionName
     publication: config.postgres.publication,
     patterns: config.postgres.tables,
     modelTables: config.models.map((model) => model.table),
+    companions: companionTables(config),
     only,
     schemaSql: readSql('schema.sql'),
     role: state.role.name,

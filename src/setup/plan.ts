@@ -29,6 +29,8 @@ export interface SetupWish {
   readonly patterns: readonly string[] | null;
   /** Tables of `models`. */
   readonly modelTables: readonly { readonly schema: string; readonly table: string }[];
+  /** Tables that models need beside their own. */
+  readonly companions?: readonly { readonly schema: string; readonly table: string }[];
   readonly only: readonly SectionName[];
   /** The text of sql/schema.sql. */
   readonly schemaSql: string;
@@ -124,7 +126,7 @@ function planSchema(state: DatabaseState, wish: SetupWish): string[] {
 /** The tables that were asked for. */
 export function chooseTables(
   tables: readonly TableState[],
-  wish: Pick<SetupWish, 'patterns' | 'modelTables'>,
+  wish: Pick<SetupWish, 'patterns' | 'modelTables' | 'companions'>,
   notes: string[] = [],
 ): TableState[] {
   if (wish.patterns !== null) return tables.filter((table) => matchesPatterns(table, wish.patterns ?? []));
@@ -134,8 +136,9 @@ export function chooseTables(
       notes.push(`the table ${schema}.${table} of a model does not exist, or this role cannot see it`);
     }
   }
+  const wantedTables = [...wish.modelTables, ...(wish.companions ?? [])];
   return tables.filter((table) =>
-    wish.modelTables.some((wanted) => wanted.schema === table.schema && wanted.table === table.name),
+    wantedTables.some((wanted) => wanted.schema === table.schema && wanted.table === table.name),
   );
 }
 

@@ -80,7 +80,8 @@ const SERVER = `
     current_setting('max_wal_senders')::int - (select count(*)::int from pg_catalog.pg_stat_replication) as free_senders,
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
-      and to_regprocedure('walhook.set_context(text,text)') is not null as has_helpers
+      and to_regprocedure('walhook.set_context(text,text)') is not null
+      and to_regprocedure('walhook.mute()') is not null as has_helpers
   from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 const PUBLICATION = `

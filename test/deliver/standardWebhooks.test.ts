@@ -12,7 +12,7 @@ import { compileTemplate } from '../../src/template/engine.ts';
 import { openSink, type Received } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
 import { MemoryStore } from './memoryStore.ts';
-import { deliveries, deliveries, deliverTarget, deliverTarget, guard } from './webhooks.ts';
+import { deliveries, deliverTarget, guard } from './webhooks.ts';
 
 const FIRST = `whsec_${Buffer.from('a key of twenty-four byt').toString('base64')}`;
 const SECOND = `whsec_${Buffer.from('another one of this kind').toString('base64')}`;

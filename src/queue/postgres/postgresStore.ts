@@ -23,6 +23,8 @@ import {
   type StoreState,
 } from '../store.ts';
 import { newSender, readWake } from '../wake.ts';
+import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { rowSchemaSql } from './rowStatements.ts';
 import { queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
@@ -104,7 +106,10 @@ export class PostgresStore implements QueueStore {
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(
+      this.#durable,
+      queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema),
+    );
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store (format, installation, position) values ($1, $2, $3)
@@ -179,6 +184,8 @@ export class PostgresStore implements QueueStore {
         failed.map((one) => encodePayload([one.delivery])),
         this.#schema,
         this.#sender,
+        batches.map((batch) => batch.rows[0] ?? null),
+        batches.map((batch) => batch.rows[1] ?? null),
       ],
       'flush',
     );
@@ -228,6 +235,22 @@ export class PostgresStore implements QueueStore {
   async dueWebhooks(nowMs: number): Promise<string[]> {
     const rows = await this.#query<{ webhook: string }>(this.#fast, this.#sql.dueWebhooks, [nowMs], 'due');
     return rows.map((row) => row.webhook);
+  }
+
+  async swapFlow(webhook: string, expected: string | null, next: string) {
+    const rows = await this.#query<{ is_swapped: boolean; current: string | null }>(
+      this.#fast,
+      swapFlowSql(this.#schema),
+      [webhook, expected, next],
+      'swapFlow',
+    );
+    return { isSwapped: rows[0]?.is_swapped === true, current: rows[0]?.current ?? null };
+  }
+
+  async flows(): Promise<ReadonlyMap<string, string>> {
+    const sql = `select webhook, state from ${this.#schema}.flow`;
+    const rows = await this.#query<{ webhook: string; state: string }>(this.#fast, sql);
+    return new Map(rows.map(({ webhook, state }) => [webhook, state]));
   }
 
   async onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {
