@@ -2,7 +2,8 @@
 
 /** By name. Loaded when called, so that none disturbs another. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
-  drain: async () => void (await import('./drain.ts')),
+  drain: async () => (await import('./drain.ts')).benchDrain(),
+  memory: async () => (await import('./memory.ts')).benchMemory(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
 

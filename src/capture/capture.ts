@@ -16,6 +16,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Plugin } from '../core/plugins.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
@@ -32,6 +33,7 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import { type RepresentOptions, Shapes } from '../represent/shape.ts';
+import { decoderFor } from './messageDecoder.ts';
 import type { MissLog } from './misses.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
@@ -39,6 +41,8 @@ import { Settler } from './settle.ts';
 export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
+  /** The slot's; default pgoutput. */
+  readonly plugin?: Plugin;
   readonly publication: string;
   readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
@@ -106,15 +110,7 @@ export async function captureOnce(
   const { clock, log } = options;
   await using scope = new Scope();
   const acker = new Acker(options.ackDelayMs, start.slot.confirmedFlushLsn);
-  const stream = await ReplicationStream.open({
-    target: options.target,
-    slot: options.slot,
-    publication: options.publication,
-    origin: options.origin ?? 'any',
-    maxMessageBytes: options.limits.messageBytes,
-    clock,
-    confirmable: () => acker.confirmable(clock.monotonic()),
-  });
+  const stream = await openStream(options, acker);
   scope.defer(() => stream.close());
   const position = parsePosition(start.state.position);
   refusePositionAhead(position, stream.walEnd);
@@ -172,6 +168,20 @@ export async function captureOnce(
   stream.sendStatus();
 }
 
+function openStream(options: CaptureOptions, acker: Acker): Promise<ReplicationStream> {
+  const { target, slot, publication, limits, clock } = options;
+  return ReplicationStream.open({
+    target,
+    slot,
+    plugin: options.plugin ?? 'pgoutput',
+    publication,
+    origin: options.origin ?? 'any',
+    maxMessageBytes: limits.messageBytes,
+    clock,
+    confirmable: () => acker.confirmable(clock.monotonic()),
+  });
+}
+
 /** After a failover to a standby that was behind, skipping by such a position would skip what is new. */
 function refusePositionAhead(position: Position, walEnd: Lsn): void {
   if (position.lsn <= walEnd) return;
@@ -211,6 +221,7 @@ function newSession(
   });
   return new CaptureSession({
     ...options,
+    decoder: decoderFor(options.plugin ?? 'pgoutput', catalog, publication),
     catalog,
     tables,
     rows,

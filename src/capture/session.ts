@@ -17,7 +17,6 @@ import { type Change, TransactionReader } from '../change/transaction.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { CommitMessage, Relation, WalMessage } from '../decode/messages.ts';
-import { PgoutputDecoder } from '../decode/pgoutput.ts';
 import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { isBefore, type Position } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
@@ -36,6 +35,7 @@ import {
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
 import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
+import type { MessageDecoder } from './messageDecoder.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
@@ -51,6 +51,7 @@ export interface SessionOptions {
   readonly matcher: Matcher;
   /** `limits.lookahead` */
   readonly maxHeld: number;
+  readonly decoder: MessageDecoder;
   readonly catalog: Catalog;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
@@ -94,7 +95,6 @@ const MAX_WANTED = 2_500;
 
 export class CaptureSession {
   readonly #options: SessionOptions;
-  readonly #decoder = new PgoutputDecoder();
   readonly #reader: TransactionReader;
   readonly #known = new Map<number, Announced>();
   readonly #owners = new Map<string, OwnerTable>();
@@ -129,11 +129,17 @@ export class CaptureSession {
         await this.#keepalive(frame.walEnd, frame.replyRequested);
         continue;
       }
-      const message =
+      const { decoder } = this.#options;
+      const decoded =
         frame.tag === 'data'
-          ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
-          : this.#decoder.decodeHead(frame.head, frame.bytes);
-      if (message.tag === 'relation') await this.#describe(message.relation);
+          ? decoder.decode(frame.buffer, frame.start, frame.end)
+          : decoder.decodeHead(frame.head, frame.bytes);
+      const message = decoded instanceof Promise ? await decoded : decoded;
+      if ('relation' in message && !this.#isKnown(message.relation)) await this.#describe(message.relation);
+      if (message.tag === 'truncate') {
+        for (const relation of message.relations)
+          if (!this.#isKnown(relation)) await this.#describe(relation);
+      }
       if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
         this.#options.onHeartbeat(message.content);
       }
@@ -160,6 +166,10 @@ export class CaptureSession {
       this.#committedAtMs = Number(message.committedAtUs / 1_000n);
     }
     return this.#reader.accept(message, (change) => this.#intake(change));
+  }
+
+  #isKnown(relation: Relation): boolean {
+    return this.#known.get(relation.oid)?.relation === relation;
   }
 
   async #describe(relation: Relation): Promise<void> {

@@ -22,7 +22,12 @@ export type FindingCode =
   | 'BEFORE_IMAGE_MISSING'
   | 'WAL_UNLIMITED'
   | 'NO_FREE_SLOT'
-  | 'QUEUE_NOT_DURABLE';
+  | 'QUEUE_NOT_DURABLE'
+  | 'WAL2JSON_KEYLESS'
+  | 'WAL2JSON_NAN'
+  | 'WAL2JSON_PARTITIONS'
+  | 'WAL2JSON_ROW_FILTER'
+  | 'WAL2JSON_TOAST';
 
 export interface Finding {
   readonly code: FindingCode;

@@ -12,8 +12,6 @@ import { planSetup, type SectionName, type SetupPlan, type SetupWish } from './p
 import { readPresetFit } from './presetFit.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
 
-export const PLUGIN = 'pgoutput';
-
 export interface SetupRequest {
   readonly only: readonly SectionName[];
   /** How long to wait for the slot. */
@@ -45,7 +43,7 @@ export async function performSetup(
   const { state, plan } = await readPlan(client, config, names, only);
   if (plan.refused.length > 0) throw new WalhookError('SETUP_UNSAFE', plan.refused.join('; '));
   for (const note of plan.notes) tell(`note: ${note}`);
-  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, names.slot);
+  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, config);
   await applySections(client, plan, state);
   for (const { name, statements } of plan.sections) {
     if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : 'created'}`);
@@ -64,7 +62,8 @@ export async function performSetup(
 }
 
 /** A slot is made only where none is remembered: one that is gone took Changes with it. */
-function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean, name: string): void {
+function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean, config: Config): void {
+  const { slot: name, plugin } = config.postgres;
   const isRemembered = isBound || installation !== null;
   if (isRemembered && (slot.walStatus === 'missing' || slot.walStatus === 'lost')) {
     const found = slot.walStatus === 'lost' ? 'invalidated' : 'gone';
@@ -73,9 +72,9 @@ function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean,
       `expected the slot ${name}, which setup made before, found it ${found}`,
     );
   }
-  if (slot.walStatus !== 'missing' && slot.plugin !== PLUGIN) {
+  if (slot.walStatus !== 'missing' && slot.plugin !== plugin) {
     const found = slot.plugin ?? 'a physical one';
-    throw new WalhookError('SLOT_FOREIGN', `expected ${name} to be a slot of ${PLUGIN}, found ${found}`);
+    throw new WalhookError('SLOT_FOREIGN', `expected ${name} to be a slot of ${plugin}, found ${found}`);
   }
 }
 
@@ -89,7 +88,7 @@ function wishOf(config: Config, state: DatabaseState, only: readonly SectionName
     only,
     schemaSql: readSql('schema.sql'),
     role: state.role.name,
-    pluginName: PLUGIN,
+    pluginName: config.postgres.plugin,
   };
 }
 
