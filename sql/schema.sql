@@ -215,8 +215,11 @@ begin
       'alter table %s add column if not exists changed_by text, add column if not exists request_id text', target);
     execute pg_catalog.format(
       'create trigger walhook_stamp before insert or update on %s for each row execute function walhook.stamp()', target);
+    -- An UPDATE that moves a row to another partition deletes it without a DELETE statement.
     execute pg_catalog.format(
-      'create trigger walhook_announce before delete on %s for each statement execute function walhook.announce()', target);
+      'create trigger walhook_announce before %s on %s for each statement execute function walhook.announce()',
+      case when (select c.relkind from pg_catalog.pg_class c where c.oid = target) = 'p' then 'update or delete' else 'delete' end,
+      target);
   else
     execute pg_catalog.format(
       'create trigger walhook_announce before insert or update or delete on %s for each statement execute function walhook.announce()', target);

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import type { DemoOptions } from './commands/demo.ts';
+import type { ExplainOptions } from './commands/explain.ts';
 import type { ImportOptions } from './commands/import.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
@@ -20,6 +21,7 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<Ex
   const cli: Cli = { program: newProgram(io), io, exit: 0 };
   addDatabaseCommands(cli);
   addDaemonCommands(cli);
+  addExplainCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
   try {
@@ -118,6 +120,18 @@ function addDaemonCommands(cli: Cli): void {
     });
 }
 
+function addExplainCommand(cli: Cli): void {
+  withConfig(cli, 'explain', 'why a recent Change of a row did not fire a webhook, or failed')
+    .requiredOption('--webhook <name>', 'name of the webhook')
+    .requiredOption('--key <key>', "the row's key; a JSON array where it has several columns")
+    .option('--model <model>', 'only rows of this model')
+    .option('--json', 'print one JSON object')
+    .action(async (options: ExplainOptions) => {
+      const { explainKey } = await import('./commands/explain.ts');
+      cli.exit = await explainKey(options, cli.io);
+    });
+}
+
 function addOfflineCommands(cli: Cli): void {
   withConfig(cli, 'validate', 'every mistake of the configuration file, offline')
     .option('--test', 'run the rule tests in it')
@@ -134,6 +148,7 @@ function addOfflineCommands(cli: Cli): void {
     .requiredOption('--webhook <name>', 'name of the webhook')
     .requiredOption('--event <file>', 'an Event as JSON, an array of them, or NDJSON; - reads standard input')
     .option('--expect-match', 'exit 1 when an Event does not match')
+    .option('--json', 'print one JSON object for each Event, as it does anyway')
     .action(async (options: TryOptions) => {
       const { tryWebhook } = await import('./commands/try.ts');
       cli.exit = await tryWebhook(options, cli.io);

@@ -15,11 +15,15 @@ import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { defineReading } from './definitions/reading.ts';
-import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import {
+  defineWebhooks,
+  publishDefinitions,
+  rememberedKeys,
+  type WebhookDefinition,
+} from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
-import { Matcher } from './match/match.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
@@ -65,7 +69,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly definitions: string;
@@ -76,11 +80,8 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   const state = await untilReached(() => store.state(), options, signal);
   // A text of a Model that cannot be compiled is told at once, not at each connection.
   defineReading(loaded.config);
-  const webhooks = defineWebhooks(
-    loaded.config,
-    rememberedKeys(state?.definitions ?? null),
-    loaded.templateEnv,
-  );
+  const remembered = rememberedKeys(state?.definitions ?? null);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
@@ -99,9 +100,9 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       })
     : null;
   return {
-    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
+    webhooks,
     deliverer,
-    definitions: publishDefinitions(webhooks),
+    definitions: publishDefinitions(webhooks, remembered),
   };
 }
 
@@ -112,7 +113,7 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     services,
     store,
     process: processName(),
-    matcher: parts.matcher,
+    webhooks: parts.webhooks,
     definitions: parts.definitions,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
     clock,

@@ -30,7 +30,7 @@ import {
   plainOptions,
   type RepresentOptions,
   type Shape,
-  shapeOf,
+  type Shapes,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
 import { HEARTBEAT_PREFIX } from './heartbeat.ts';
@@ -44,6 +44,8 @@ export interface SessionOptions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -56,6 +58,7 @@ export interface SessionOptions {
   readonly includes: IncludedRows;
   readonly enqueuer: Enqueuer;
   readonly settler: Settler;
+  readonly shapes: Shapes;
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
@@ -142,7 +145,7 @@ export class CaptureSession {
       }
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
-      if (commit !== null && this.#held !== null) await this.#release(false);
+      if (commit !== null && this.#held !== null) await this.#releaseWhole();
       else if (this.#held?.isFull === true) await this.#releaseEarly();
       else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
@@ -176,15 +179,15 @@ export class CaptureSession {
       this.#options.tables.clear();
       this.#options.rows.clear();
     }
-    const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
+    const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
     this.#known.set(relation.oid, { relation, id: `${relation.schema}.${relation.name}`, table });
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, context, matcher, auditSources } = this.#options;
+    const { catalog, models, represent, shapes, context, matcher, auditSources } = this.#options;
     const table = describeTable(relation, await catalog.facts(relation), models, context);
     const options = represent.get(table.model) ?? plainOptions(table.model);
-    const shape = shapeOf(table, options);
+    const shape = shapes.of(table);
     const isNamed = (one: { readonly schema: string; readonly table: string }) =>
       one.schema === relation.schema && one.table === relation.name;
     const joins = [...represent.values()].flatMap(({ model, includes }) =>
@@ -194,7 +197,7 @@ export class CaptureSession {
     );
     const audits = auditSources.flatMap((source, i) => (isNamed(source) ? [i] : []));
     if (options.includes.length > 0) {
-      this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
+      this.#owners.set(table.model, { model: table.model, table, includes: options.includes });
     }
     // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
     // Event of its own unless a Webhook names the table.
@@ -222,7 +225,7 @@ export class CaptureSession {
     const related = await tables.find(place.schema, place.table);
     if (related === null) return;
     const { table } = related;
-    this.#owners.set(model, { model, table, shape: shapeOf(table, options), includes: options.includes });
+    this.#owners.set(model, { model, table, includes: options.includes });
   }
 
   #intake(change: Change): void {
@@ -311,6 +314,12 @@ export class CaptureSession {
     });
   }
 
+  /** The Transaction is complete. */
+  async #releaseWhole(): Promise<void> {
+    await this.#release(false);
+    if (this.#options.enqueuer.staged >= MAX_WANTED) await this.#settle();
+  }
+
   /** The Transaction is longer than may be held back: what is known so far has to do. */
   async #releaseEarly(): Promise<void> {
     const { log, maxHeld } = this.#options;
@@ -340,7 +349,7 @@ export class CaptureSession {
       matcher,
       auditSources,
       lastMessages: isPartial ? null : this.#reader.messages,
-      shapeOf: (table) => this.#known.get(table.relation.oid)?.table?.shape ?? this.#shapeOfOwner(table),
+      shapeOf: (table) => this.#options.shapes.of(table),
       owner: (model) => this.#owners.get(model) ?? null,
       constants: (include) => this.#constants.get(include) ?? null,
     });
@@ -356,22 +365,18 @@ export class CaptureSession {
     if (candidates.length > 0) await this.#options.settler.settle(candidates);
   }
 
-  #shapeOfOwner(table: Table): Shape {
-    return this.#owners.get(table.model)?.shape ?? shapeOf(table, plainOptions(table.model));
-  }
-
   /** Afterwards everything read so far is covered, but for what is held back. */
   async #settle(): Promise<void> {
     await this.#settleCandidates();
     const { enqueuer } = this.#options;
     if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
     this.#ended = null;
-    await enqueuer.makeRoom();
     const { open } = this.#reader;
-    if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
-    enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
-    enqueuer.flush();
-    await enqueuer.ready();
+    if (open !== null && (this.#held === null || this.#held.isEmpty)) {
+      enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
+      enqueuer.flush();
+    }
+    await enqueuer.makeRoom();
   }
 }
 

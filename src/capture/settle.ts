@@ -24,10 +24,13 @@ import type { RelatedRows } from '../represent/relatedRows.ts';
 import type { RelatedTables } from '../represent/relatedTables.ts';
 import type { Part } from '../represent/render.ts';
 import type { RepresentedRow, Representer, RowItem } from '../represent/representer.ts';
+import type { Shapes } from '../represent/shape.ts';
 import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
 import { textOf } from './heldTransaction.ts';
+import type { MissLog } from './misses.ts';
+import { missOf, noteMisses } from './noteMisses.ts';
 import { keysOf } from './release.ts';
 
 export interface SettlerOptions {
@@ -35,12 +38,15 @@ export interface SettlerOptions {
   readonly representer: Representer;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
+  readonly shapes: Shapes;
   readonly generation: string;
   readonly limits: {
     readonly valueBytes: number;
     readonly eventBytes: number;
     readonly messageBytes: number;
   };
+  /** Where Changes that do not fire are noted; null: nowhere. */
+  readonly misses: MissLog | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -80,7 +86,7 @@ export class Settler {
 
   /** Rows that were only touched are read; those that are gone are dropped. */
   async #readTouched(candidates: readonly Candidate[]): Promise<Candidate[]> {
-    const { tables, rows, log } = this.#options;
+    const { tables, rows, shapes, log } = this.#options;
     const byTable = new Map<string, Candidate[]>();
     for (const candidate of candidates) {
       if (candidate.touched === null) continue;
@@ -101,7 +107,9 @@ export class Settler {
           const row = found.get(one.touched ?? '');
           if (row === undefined || related === null) continue;
           const tuple = new TextTuple(row);
-          read.set(one, { ...one, table: related.table, rows: { old: { kind: 'full', tuple }, new: tuple } });
+          const images = { old: { kind: 'full', tuple }, new: tuple } as const;
+          // As it was looked up: the catalog knows columns that are not streamed, e.g. generated ones.
+          read.set(one, { ...one, table: related.table, shape: shapes.of(related.table), rows: images });
         }
       } catch (error) {
         log.warn({ table: name, err: error }, `touched rows not read: ${toWalhookError(error).message}`);
@@ -120,14 +128,29 @@ export class Settler {
       if (candidate.touched !== null && candidate.rows === null) {
         return this.#failAll(candidate, 'lookup', 'the touched row could not be read');
       }
-      if (isIgnored(candidate)) return null;
+      if (isIgnored(candidate)) {
+        this.#noteIgnored(candidate);
+        return null;
+      }
       const images = candidateImages(candidate, this.#options.limits.valueBytes);
       const one: Considered = { candidate, images, verdicts: [], parts: null, included: NONE_INCLUDED };
       one.verdicts = targets.map((target) => this.#decide(one, target));
-      return isForNobody(one) ? null : one;
+      if (!isForNobody(one)) return one;
+      this.#note(one);
+      return null;
     } catch (error) {
       // A row that cannot be read must not stop the stream, now and again after every restart.
       return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
+    }
+  }
+
+  #note(one: Considered): void {
+    if (this.#options.misses !== null) noteMisses(this.#options.misses, one);
+  }
+
+  #noteIgnored(candidate: Candidate): void {
+    for (const { key } of candidate.targets) {
+      this.#options.misses?.add(key, () => missOf(candidate, 'ignore_changes', []));
     }
   }
 
@@ -153,9 +176,11 @@ export class Settler {
     });
   }
 
-  #enqueue({ candidate, images, verdicts, parts, included }: Considered): void {
+  #enqueue(one: Considered): void {
+    const { candidate, images, verdicts, parts, included } = one;
     const { enqueuer, generation, limits, clock } = this.#options;
     const { change, table, context, shape, targets } = candidate;
+    this.#note(one);
     if (isForNobody({ verdicts })) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };

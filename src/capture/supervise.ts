@@ -16,16 +16,19 @@ import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
 import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
+import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
 import { readPresetFit } from '../setup/presetFit.ts';
+import { startingWebhooks } from './beforeImages.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
 import { RENEW_MS } from './lease.ts';
+import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
@@ -36,7 +39,7 @@ export interface CapturingOptions {
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   /** What is published of the webhooks in force. */
   readonly definitions: string;
   /** Wakes deliver in this process. */
@@ -118,18 +121,15 @@ async function lead(
   const state = await store.state();
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
-  const history = {
-    pool,
-    replication: services.replication,
-    store,
-    slotName,
-    publication,
-    nowMs: clock.now(),
-  };
+  const { replication } = services;
+  const history = { pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
+  const reading = await readingOf(options, pool);
+  const matcher = await startingMatcher(options, reading.models, pool);
+  const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
     pool,
@@ -148,15 +148,11 @@ async function lead(
         ...sourceOf(config),
         pool,
         store,
-        ...(await readingOf(options, pool)),
-        matcher: options.matcher,
+        ...reading,
+        matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
-        limits: {
-          valueBytes: config.limits.value,
-          eventBytes: config.limits.event,
-          messageBytes: config.limits.message,
-          lookahead: config.limits.lookahead,
-        },
+        misses,
+        limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
@@ -165,6 +161,7 @@ async function lead(
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             watchSlot(options, pool, heartbeat, capturing, ended.signal),
+            keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
         clock,
@@ -193,6 +190,24 @@ async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise
     log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
   }
   return defineReading(fit.config);
+}
+
+function startingMatcher(
+  { config, webhooks, log }: CapturingOptions,
+  models: ReadingDefinitions['models'],
+  pool: Pool,
+): Promise<Matcher> {
+  const { slot, publication } = config.postgres;
+  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+}
+
+function captureLimits({ limits }: Config): CaptureOptions['limits'] {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
 }
 
 function watchSlot(

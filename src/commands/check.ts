@@ -1,6 +1,9 @@
 /** `walhook check`: preflight of database and queue, each finding with its remedy. */
 import { companionTables } from '../config/watchedTables.ts';
 import { Scope } from '../core/lifecycle.ts';
+import { beforeImageFindings, missingBeforeImages } from '../definitions/beforeImages.ts';
+import { defineReading } from '../definitions/reading.ts';
+import { defineWebhooks } from '../definitions/webhooks.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
 import { presetFindings, readPresetFit } from '../setup/presetFit.ts';
 import { readDatabaseState } from '../setup/state.ts';
@@ -18,8 +21,10 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const { config } = fit;
   const { slot, publication, plugin, tables: patterns } = config.postgres;
   const modelTables = config.models.map((model) => model.table);
+  const state = await readDatabaseState(client, namesOf(loaded));
   const database = checkDatabase({
-    state: await readDatabaseState(client, namesOf(loaded)),
+    state,
+    environment: config.environment,
     slot,
     publication,
     plugin,
@@ -34,10 +39,12 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const isSaid = ofPreset.some(({ code }) => code === 'NO_BEFORE_IMAGE');
   const ofPlugin =
     plugin === 'wal2json' ? wal2jsonFindings(await readWal2jsonTables(client, publication, modelTables)) : [];
+  const missing = missingBeforeImages(defineWebhooks(config), defineReading(config).models, state.tables);
   const findings = [
     ...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid),
     ...ofPreset,
     ...ofPlugin,
+    ...beforeImageFindings(missing),
   ];
   const problems = findings.filter((finding) => finding.level === 'problem');
   if (options.json === true) {

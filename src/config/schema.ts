@@ -7,6 +7,7 @@ import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
 import { allowedAddress, count, duration, identifier, size, tableName, url } from './fields.ts';
+import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
 import { PRESET_NAMES } from './presets/preset.ts';
@@ -198,17 +199,19 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 
-/** The JSON Schema of the file, for editors. */
+/** The JSON Schema of the file, for editors: what the parser takes, exports and variables included. */
 export function configJsonSchema(): Record<string, unknown> {
-  return {
-    title: 'walhook configuration',
-    ...z.toJSONSchema(configSchema, { io: 'input' }),
-  };
+  return { title: 'walhook configuration', ...withVariables(withExports(configShape())) };
+}
+
+/** The shape of the file once its variables are resolved and its exports translated, for the reference. */
+export function configShape(): Record<string, unknown> {
+  return z.toJSONSchema(configSchema, { io: 'input' });
 }
 
 /** The keys that an object at a path of the file may have, for suggestions. */
 export function keysAt(path: Path): readonly string[] {
-  let node: JsonSchema | undefined = z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
+  let node: JsonSchema | undefined = configShape() as JsonSchema;
   for (const part of path) {
     const choices: readonly JsonSchema[] = node?.anyOf ?? (node === undefined ? [] : [node]);
     node = choices

@@ -53,7 +53,13 @@ const settings = {
       'Several changes of one row in one Transaction become one Event. Default: where a model touches.',
     ),
   http_method: z.enum(HTTP_METHODS).default('POST'),
-  http_content_type: z.string().min(1).max(128).default('application/json'),
+  http_content_type: z
+    .string()
+    .max(128)
+    .regex(/^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/, {
+      error: 'expected a content type such as application/json, in printable ASCII',
+    })
+    .default('application/json'),
   additional_headers: z.string().default('').describe('A template; one `Name: value` per line of its text.'),
   body_template: z.string().default('').describe('A template; empty: the Event as JSON.'),
   payload_format: z

@@ -9,6 +9,7 @@ import { formatPath } from '../config/mistakes.ts';
 import type { IncludeConfig, ModelConfig } from '../config/modelSchema.ts';
 import type { Config } from '../config/schema.ts';
 import type { IncludeOptions, RepresentOptions, WhereOption } from '../represent/shape.ts';
+import { ownSchemas } from '../setup/ownSchemas.ts';
 import { compileTemplate } from '../template/engine.ts';
 
 export interface ReadingDefinitions {
@@ -16,6 +17,8 @@ export interface ReadingDefinitions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events: walhook's own and its queue's. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
 }
@@ -24,6 +27,7 @@ export interface ReadingDefinitions {
 export function defineReading(config: Config): ReadingDefinitions {
   return {
     ...defineContext(config),
+    ownSchemas: ownSchemas(config.queue.prefix),
     models: config.models.map(
       (model): ModelOptions => ({
         name: model.name,
@@ -124,7 +128,9 @@ const DEFAULT_MESSAGE: MessageSource = {
 };
 
 /** By default the message `walhook`, then walhook.track's columns. */
-function defineContext(config: Config): Omit<ReadingDefinitions, 'models' | 'represent'> {
+function defineContext(
+  config: Config,
+): Pick<ReadingDefinitions, 'context' | 'messageSources' | 'auditSources'> {
   if (config.context === null) {
     return {
       context: [{ kind: 'message', source: 0 }, { kind: 'tracked' }],

@@ -278,8 +278,19 @@ interface PublishedWebhook {
   readonly events: readonly string[];
 }
 
-/** The webhooks in force as text for the queue's store. */
-export function publishDefinitions(webhooks: readonly WebhookDefinition[]): string {
+/** Keys of Webhooks that are gone, which are kept for their Deliveries' sake. */
+const MAX_RETIRED = 10_000;
+
+/**
+ * The webhooks in force as text for the queue's store.
+ *
+ * @param remembered what {@link rememberedKeys} gave: a key outlives its Webhook, whose Deliveries may still
+ *   wait under it and must not go to another
+ */
+export function publishDefinitions(
+  webhooks: readonly WebhookDefinition[],
+  remembered: ReadonlyMap<string, string> = new Map(),
+): string {
   const published = webhooks.map(
     ({ match: { name, key, enabled, models, events } }): PublishedWebhook => ({
       name,
@@ -289,12 +300,18 @@ export function publishDefinitions(webhooks: readonly WebhookDefinition[]): stri
       events,
     }),
   );
-  return JSON.stringify({ v: 1, webhooks: published });
+  const names = new Set(published.map(({ name }) => name));
+  const retired = [...remembered].flatMap(([name, key]) => (names.has(name) ? [] : [{ name, key }]));
+  const kept = retired.length === 0 ? {} : { retired: retired.slice(-MAX_RETIRED) };
+  return JSON.stringify({ v: 1, webhooks: published, ...kept });
 }
 
-/** Name → key of the Webhooks that the store knows. */
+/** Name → key of the Webhooks that the store knows, or has known. */
 export function rememberedKeys(definitions: string | null): ReadonlyMap<string, string> {
   if (definitions === null) return new Map();
-  const { webhooks } = JSON.parse(definitions) as { webhooks: readonly PublishedWebhook[] };
-  return new Map(webhooks.map(({ name, key }) => [name, key]));
+  const { webhooks, retired = [] } = JSON.parse(definitions) as {
+    webhooks: readonly PublishedWebhook[];
+    retired?: readonly Pick<PublishedWebhook, 'name' | 'key'>[];
+  };
+  return new Map([...retired, ...webhooks].map(({ name, key }) => [name, key]));
 }

@@ -8,7 +8,7 @@ import { presetTables } from '../config/presets/preset.ts';
 import type { Config } from '../config/schema.ts';
 import { companionTables, type TableRef } from '../config/watchedTables.ts';
 import type { Finding } from './check.ts';
-import { qualified } from './plan.ts';
+import { qualified } from './names.ts';
 
 /** What the database has of what a preset names. */
 export interface FoundTables {

@@ -1,7 +1,8 @@
 /** The inverse of setup: what would be lost, and what is dropped. */
 import type { Client } from 'pg';
 import type { QueueStore } from '../queue/store.ts';
-import { ident, literal, PUBLICATION_COMMENT } from './plan.ts';
+import { ident, literal } from './names.ts';
+import { PUBLICATION_COMMENT } from './plan.ts';
 import type { DatabaseState } from './state.ts';
 
 export interface TeardownPlan {
@@ -33,6 +34,14 @@ export async function planTeardown(
       losses.push(`Changes in ${state.slot.lagBytes} bytes of WAL that have not been read`);
     }
     statements.push(`select pg_drop_replication_slot(${literal(names.slot)});`);
+  }
+  const others = await otherSlots(client, names.slot);
+  if (others.length > 0) {
+    notes.push(
+      `publication, helpers and tracked tables stay, for the slot ${others.join(', ')} is bound too`,
+    );
+    statements.push(`delete from walhook.installation where slot = ${literal(names.slot)};`);
+    return { losses, statements, notes };
   }
   if (state.publication !== null) {
     if (await isOurs(client, names.publication))
@@ -66,6 +75,19 @@ async function hasUndelivered(client: Client, state: DatabaseState, names: Teard
     [names.slot, `"${names.publication}"`],
   );
   return rows.length > 0;
+}
+
+/** Slots of this database that are bound to queues of their own, and use the same helpers. */
+async function otherSlots(client: Client, slot: string): Promise<string[]> {
+  const { rows: found } = await client.query<{ there: boolean }>(
+    "select to_regclass('walhook.installation') is not null as there",
+  );
+  if (found[0]?.there !== true) return [];
+  const { rows } = await client.query<{ slot: string }>(
+    'select slot from walhook.installation where slot <> $1 order by slot',
+    [slot],
+  );
+  return rows.map((row) => row.slot);
 }
 
 async function hasLines(client: Client, { slot }: TeardownNames): Promise<boolean> {

@@ -4,7 +4,7 @@
  */
 import type { ClientBase, Pool } from 'pg';
 import type { Finding } from './check.ts';
-import { ident, qualified } from './plan.ts';
+import { ident, qualified } from './names.ts';
 
 /** A published table, or one that a Model names. */
 export interface Wal2jsonTable {

@@ -111,6 +111,7 @@ async function read(database: TestDatabase, slotName: string): Promise<Reading> 
           return Promise.resolve('done');
         },
       },
+      ownSchemas: [],
       models: [],
       represent: new Map(),
       context: [],

@@ -17,6 +17,7 @@ const INSTALLATION: Installation = {
 export interface Stores extends AsyncDisposable {
   readonly store: QueueStore;
   readonly fence: number;
+  readonly url: string;
   initialise(): Promise<void>;
   /** Another process's connection to the same store. */
   sibling(): Promise<QueueStore>;
@@ -34,6 +35,7 @@ export async function openStores(
   await initialise();
   return {
     store,
+    url: queue.section.url,
     fence: await store.takeFence(),
     initialise,
     async sibling() {

@@ -24,6 +24,7 @@ const table = describeTable(
   {
     primaryKey: ['id'],
     isTracked: false,
+    isStamping: false,
     foreignKeys: [{ column: 'peer_id', schema: 'public', table: 'peer', target: 'id' }],
     types: new Map([[INT_ARRAY, { kind: 'array', element: { kind: 'scalar', oid: 23 }, delimiter: ',' }]]),
   },

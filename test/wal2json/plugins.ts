@@ -67,6 +67,7 @@ export async function told(
           return Promise.resolve('done');
         },
       },
+      ownSchemas: [],
       models: [],
       represent: new Map(),
       context: [{ kind: 'message', source: 0 }],

@@ -25,7 +25,7 @@ import {
 import { newSender, readWake } from '../wake.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
 import { rowSchemaSql } from './rowStatements.ts';
-import { queueSchemaSql } from './schema.ts';
+import { queueSchema, queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
 export interface PostgresStoreOptions {
@@ -42,11 +42,6 @@ const REPEATABLE = new Set(['40P01', '40001']);
 const MAX_REPEATS = 5;
 const UNDEFINED_TABLE = '42P01';
 const INVALID_SCHEMA = '3F000';
-
-/** Where the queue of a prefix lives. */
-export function queueSchema(prefix: string): string {
-  return `${prefix}_queue`;
-}
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';

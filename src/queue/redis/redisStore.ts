@@ -99,9 +99,14 @@ export class RedisStore implements QueueStore {
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
-    const all = await this.#call(() => this.#redis.hgetall(`${this.#prefix}note`));
-    const found = Object.entries(all).filter(([key]) => key.startsWith(prefix));
-    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+    const hash = `${this.#prefix}note`;
+    const keys = (await this.#call(() => this.#redis.hkeys(hash)))
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+    if (keys.length === 0) return new Map();
+    const texts = await this.#call(() => this.#redis.hmget(hash, ...keys));
+    // One that was removed in between is none.
+    return new Map(keys.flatMap((key, i) => (texts[i] == null ? [] : [[key, texts[i] ?? ''] as const])));
   }
 
   async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
