@@ -7,7 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
-import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import { recordAttempt } from './attemptRecord.ts';
 import { createAgent, send } from './http.ts';
 import { type AttemptResult, decide, type RetryPolicy } from './outcome.ts';
@@ -146,6 +146,23 @@ export class Lane {
     for (const index of open) this.#items.push({ job, index });
   }
 
+  /** Drops Deliveries that were cancelled; one that is in flight is not cut off. */
+  cancel({ job: id, mask }: CancelledInJob): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return;
+    const isCancelled = (item: Item) => item.job === job && ((mask >> item.index) & 1) === 1;
+    const dropped = this.#items.filter(isCancelled);
+    this.#items = this.#items.filter((item) => !isCancelled(item));
+    for (const { index } of dropped) {
+      job.waiting -= 1;
+      job.left -= 1;
+      if (job.left === 0) this.#jobs.delete(id);
+      const outcome = { kind: 'cancelled' } as const;
+      this.#options.reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
+    }
+    this.#pump();
+  }
+
   /** Lets go of the jobs of which nothing is in flight, without telling the store. Returns them. */
   forgetIdle(): ClaimedJob[] {
     const idle = new Set([...this.#jobs.values()].filter((job) => job.waiting === job.left));
@@ -199,7 +216,8 @@ export class Lane {
     let request: PreparedRequest;
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
-      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
+      const isResend = job.isResend === true;
+      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent, isResend });
     } catch (error) {
       return { result: unsendable(error), request: null };
     }
@@ -218,7 +236,8 @@ export class Lane {
     if (outcome.kind === 'delivered') log.debug(fields, 'delivered');
     else if (outcome.kind === 'retry')
       log.info({ ...fields, due: new Date(outcome.dueMs).toISOString() }, 'to be retried');
-    else log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
+    else if (outcome.kind === 'failed')
+      log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
 }
 
