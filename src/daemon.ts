@@ -6,25 +6,23 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Pool } from 'pg';
-import { captureOnce } from './capture/capture.ts';
+import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
-import { type ErrorCode, toWalhookError, WalhookError } from './core/errors.ts';
+import { toWalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
-import { openPool } from './database/connect.ts';
 import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
 import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import { OwnServices } from './deliver/addresses/ownServices.ts';
+import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Matcher } from './match/match.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
-import { readSlot, type SlotState } from './replication/slot.ts';
-import type { Services } from './services.ts';
-import { checkBinding, readIdentity, readInstallation } from './setup/installation.ts';
+import { ownServices, type Services } from './services.ts';
 
 export type Role = 'capture' | 'deliver';
 
@@ -39,24 +37,6 @@ export interface DaemonOptions {
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
-/** Look-ups never take more of the watched database than this. */
-const LOOKUP_CONNECTIONS = 2;
-const LOOKUP_TIMEOUT_MS = 2_000;
-/** How often a daemon that stands by looks whether the slot is free. */
-const STANDBY_POLL_MS = 1_000;
-/** A connection that lived this long was a good one: the next failure starts the backoff anew. */
-const STABLE_MS = 30_000;
-
-/** What waiting and trying again cannot mend: the daemon says so and ends. */
-const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'CONFIG_INVALID',
-  'NOT_MY_DATABASE',
-  'NOT_MY_QUEUE',
-  'QUEUE_IN_WATCHED_DATABASE',
-  'QUEUE_NOT_SET_UP',
-  'QUEUE_VERSION',
-]);
-
 /** Runs until the signal is aborted. Throws a coded error when going on is pointless. */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const { log, roles, clock } = options;
@@ -74,7 +54,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   const parts = await buildParts(options, store, stop.signal);
   const running = [
     ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
-    ...(roles.includes('capture') ? [captureForever(options, store, parts, stop.signal)] : []),
+    ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
   const settled = running.map((part) => part.finally(() => stop.abort()));
@@ -96,13 +76,22 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
+  const webhooks = defineWebhooks(
+    loaded.config,
+    rememberedKeys(state?.definitions ?? null),
+    loaded.templateEnv,
+  );
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
-        process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
+        process: processName(),
         targets: webhooks.map((webhook) => webhook.deliver),
         userAgent: `walhook/${options.version}`,
+        addresses: {
+          rules: loaded.config.addresses,
+          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
+          resolve: systemResolve,
+        },
         clock,
         log: log.child({ part: 'deliver' }),
         failpoint,
@@ -117,127 +106,26 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   };
 }
 
-/** Captures over one connection after the other, or stands by while another daemon does. */
-async function captureForever(
-  options: DaemonOptions,
-  store: QueueStore,
-  parts: Parts,
-  signal: AbortSignal,
-): Promise<void> {
-  const { clock } = options;
-  const log = options.log.child({ part: 'capture' });
-  let tries = 0;
-  while (!signal.aborted) {
-    const startedMs = clock.monotonic();
-    try {
-      await captureOverOneConnection(options, store, parts, log, signal);
-    } catch (error) {
-      const known = toWalhookError(error);
-      if (FATAL.has(known.code)) throw known;
-      tries = clock.monotonic() - startedMs > STABLE_MS ? 1 : tries + 1;
-      const delayMs = backoffMs(tries, RECONNECT, Math.random());
-      const level = tries < 4 ? 'warn' : 'error';
-      log[level]({ code: known.code, tries, delayMs, try: known.remedy }, `not capturing: ${known.message}`);
-      await clock.sleep(delayMs, signal);
-    }
-  }
+function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): CapturingOptions {
+  const { loaded, services, clock, log, failpoint } = options;
+  return {
+    config: loaded.config,
+    services,
+    store,
+    process: processName(),
+    reading: parts.reading,
+    matcher: parts.matcher,
+    definitions: parts.definitions,
+    onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
+    clock,
+    log: log.child({ part: 'capture' }),
+    failpoint,
+  };
 }
 
-async function captureOverOneConnection(
-  options: DaemonOptions,
-  store: QueueStore,
-  parts: Parts,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  const { loaded, services, clock, failpoint } = options;
-  const { config } = loaded;
-  await using scope = new Scope();
-  const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, { statement_timeout: LOOKUP_TIMEOUT_MS });
-  scope.defer(() => pool.end());
-  await refuseWrongBinding(options, store, pool);
-  const slot = await untilSlotIsFree(pool, config.postgres.slot, clock, log, signal);
-  if (slot === null) return;
-  const fence = await store.takeFence();
-  // Read after the fence was taken: no other daemon can move the position any more.
-  const state = await store.state();
-  if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
-  const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
-  log.info({ durability: note, ackDelayMs }, 'acknowledging what is stored');
-  await captureOnce(
-    {
-      target: services.replication,
-      slot: config.postgres.slot,
-      publication: config.postgres.publication,
-      pool,
-      store,
-      ...parts.reading,
-      matcher: parts.matcher,
-      definitions: parts.definitions === state.definitions ? null : parts.definitions,
-      limits: {
-        valueBytes: config.limits.value,
-        eventBytes: config.limits.event,
-        messageBytes: config.limits.message,
-        lookahead: config.limits.lookahead,
-      },
-      lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
-      ackDelayMs,
-      onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
-      clock,
-      log,
-      failpoint,
-    },
-    { state, fence, slot },
-    signal,
-  );
-}
-
-async function refuseWrongBinding(options: DaemonOptions, store: QueueStore, pool: Pool): Promise<void> {
-  const { environment, postgres } = options.loaded.config;
-  checkBinding({
-    store: await store.state(),
-    recorded: await readInstallation(pool, postgres.slot),
-    identity: await readIdentity(pool),
-    environment,
-    slot: postgres.slot,
-  });
-}
-
-/** Stands by while another process holds the slot. null when stopped. */
-async function untilSlotIsFree(
-  pool: Pool,
-  name: string,
-  clock: Clock,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<SlotState | null> {
-  let isStandby = false;
-  while (!signal.aborted) {
-    const slot = await readSlot(pool, name);
-    if (slot.walStatus === 'missing') {
-      throw new WalhookError(
-        'SLOT_LOST',
-        `expected the slot ${name}, which setup made, found none of that name`,
-      );
-    }
-    if (slot.walStatus === 'lost') {
-      throw new WalhookError('SLOT_LOST', `expected the slot ${name} to hold its WAL, found it invalidated`);
-    }
-    if (slot.activePid === null) return slot;
-    if (!isStandby)
-      log.info({ slot: name, pid: slot.activePid }, 'standing by: another process holds the slot');
-    isStandby = true;
-    await clock.sleep(STANDBY_POLL_MS, signal);
-  }
-  return null;
-}
-
-async function acknowledgement(
-  setting: 'auto' | number,
-  store: QueueStore,
-): Promise<{ ackDelayMs: number; note: string }> {
-  const durability = await store.durability();
-  return setting === 'auto' ? durability : { ...durability, ackDelayMs: setting };
+/** Tells apart the processes of one queue, also two with the same pid on hosts of one name. */
+function processName(): string {
+  return `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
 }
 
 /** Tries until a service answers. null when stopped before. */
@@ -251,7 +139,7 @@ async function untilReached<T>(
       return await reach();
     } catch (error) {
       const known = toWalhookError(error);
-      if (FATAL.has(known.code)) throw known;
+      if (isFatal(known)) throw known;
       const delayMs = backoffMs(tries, RECONNECT, Math.random());
       log.error({ code: known.code, tries, delayMs, try: known.remedy }, known.message);
       await clock.sleep(delayMs, signal);

@@ -10,6 +10,7 @@ import type { Batch, QueuedDelivery } from './delivery.ts';
 import type { Trace } from './entry.ts';
 import type { Backlog, GapStore } from './gaps.ts';
 import type { InspectStore } from './inspect.ts';
+import type { NoteStore } from './notes.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 2;
@@ -168,6 +169,8 @@ export interface DeliverStore {
   release(process: string, jobs: readonly { readonly id: string }[]): Promise<void>;
   /** Gives back what the process owns beyond the jobs it knows: taken by a claim whose answer was lost. */
   recover(process: string, known: readonly string[]): Promise<void>;
+  /** Gives out nothing more of a Webhook until it is resumed. */
+  pause(webhook: string): Promise<void>;
   /** Webhooks with a job that is due and not taken. */
   dueWebhooks(nowMs: number): Promise<string[]>;
   /**
@@ -187,7 +190,7 @@ export interface CancelledInJob {
   readonly mask: number;
 }
 
-export interface QueueStore extends CaptureStore, DeliverStore, GapStore {
+export interface QueueStore extends CaptureStore, DeliverStore, NoteStore, GapStore {
   readonly kind: 'redis' | 'postgres';
   /** Deliveries as people see and operate them. */
   readonly deliveries: InspectStore;
@@ -195,10 +198,14 @@ export interface QueueStore extends CaptureStore, DeliverStore, GapStore {
   state(): Promise<StoreState | null>;
   /** Makes the store's objects and binds them. Idempotent for the same binding. */
   initialise(installation: Installation, position: string): Promise<void>;
+  /**
+   * Binds the store anew, at another position: after a Gap was accepted, or another database adopted. Takes
+   * the fence too, so that a daemon that still captures stores nothing more.
+   */
+  rebind(installation: Installation, position: string): Promise<void>;
   /** Removes everything of this prefix. */
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;
-  pause(webhook: string): Promise<void>;
   resume(webhook: string): Promise<void>;
   /** Says that the breaker of a Webhook is open, so that what waits shows as parked. */
   setParked(webhook: string, isParked: boolean): Promise<void>;

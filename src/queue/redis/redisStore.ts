@@ -36,7 +36,18 @@ import {
   type RedisLocation,
   unreachable,
 } from './redisCall.ts';
-import { CLAIM, ENQUEUE, FLUSH, HEARTBEAT, INITIALISE, PAUSE, RELEASE, REPORT } from './scripts.ts';
+import {
+  CLAIM,
+  ENQUEUE,
+  FLUSH,
+  HEARTBEAT,
+  INITIALISE,
+  PAUSE,
+  PUT_NOTE,
+  REBIND,
+  RELEASE,
+  REPORT,
+} from './scripts.ts';
 
 export interface RedisStoreOptions extends RedisLocation {
   /** What the log keeps and how it is sealed; default: everything, in the clear. */
@@ -103,6 +114,22 @@ export class RedisStore implements QueueStore {
 
   async initialise(installation: Installation, position: string): Promise<void> {
     await this.#redis.script(INITIALISE, [STORE_FORMAT, JSON.stringify(installation), position]);
+  }
+
+  async rebind(installation: Installation, position: string): Promise<void> {
+    await this.initialise(installation, position);
+    await this.#redis.script(REBIND, [STORE_FORMAT, JSON.stringify(installation), position]);
+  }
+
+  async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
+    const all = await this.#redis.call((redis, p) => redis.hgetall(`${p}note`));
+    const found = Object.entries(all).filter(([key]) => key.startsWith(prefix));
+    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
+    const how = expected === undefined ? 'any' : expected === null ? 'absent' : 'is';
+    return (await this.#redis.script(PUT_NOTE, [key, value ?? '', how, expected ?? ''])) === 1;
   }
 
   async destroy(): Promise<void> {
