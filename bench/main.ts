@@ -3,6 +3,7 @@
 /** By name. Loaded when called, so that none disturbs another. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   drain: async () => void (await import('./drain.ts')),
+  deliver: async () => (await import('./deliver.ts')).benchDeliver(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
 
