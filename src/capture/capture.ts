@@ -11,7 +11,7 @@ import type { AuditSource } from '../change/auditContext.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import type { ContextOption, ModelOptions } from '../change/table.ts';
 import type { Clock } from '../core/clock.ts';
-import { WalhookError } from '../core/errors.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
@@ -31,7 +31,7 @@ import { DatabaseLookups } from '../represent/lookups.ts';
 import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
-import type { RepresentOptions } from '../represent/shape.ts';
+import { type RepresentOptions, Shapes } from '../represent/shape.ts';
 import type { MissLog } from './misses.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
@@ -138,6 +138,7 @@ export async function captureOnce(
     definitions: options.definitions,
     onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
+    onFailed: (error) => stream.fail(toWalhookError(error)),
     clock,
     log,
     failpoint: options.failpoint,
@@ -147,6 +148,8 @@ export async function captureOnce(
   const stop = () => stream.stopReading();
   signal.addEventListener('abort', stop, { once: true });
   scope.defer(() => signal.removeEventListener('abort', stop));
+  // Aborted while the connection was opened: the signal says it no second time.
+  if (signal.aborted) stop();
 
   log.info(
     { slot: options.slot, lsn: formatLsn(start.slot.confirmedFlushLsn), position: start.state.position },
@@ -192,12 +195,14 @@ function newSession(
   const includes = new IncludedRows(lookups, tables, rows);
   const representer = new Representer({ tables, rows, includes, log });
   const { generation } = start.state.installation;
+  const shapes = new Shapes(represent);
   const { misses = null } = options;
   const settler = new Settler({
     enqueuer,
     representer,
     tables,
     rows,
+    shapes,
     generation,
     limits,
     misses,
@@ -212,6 +217,7 @@ function newSession(
     includes,
     enqueuer,
     settler,
+    shapes,
     onStatusWanted,
     onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,

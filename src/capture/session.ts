@@ -31,7 +31,7 @@ import {
   plainOptions,
   type RepresentOptions,
   type Shape,
-  shapeOf,
+  type Shapes,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
 import { HEARTBEAT_PREFIX } from './heartbeat.ts';
@@ -57,6 +57,7 @@ export interface SessionOptions {
   readonly includes: IncludedRows;
   readonly enqueuer: Enqueuer;
   readonly settler: Settler;
+  readonly shapes: Shapes;
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
@@ -173,10 +174,10 @@ export class CaptureSession {
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, context, matcher, auditSources } = this.#options;
+    const { catalog, models, represent, shapes, context, matcher, auditSources } = this.#options;
     const table = describeTable(relation, await catalog.facts(relation), models, context);
     const options = represent.get(table.model) ?? plainOptions(table.model);
-    const shape = shapeOf(table, options);
+    const shape = shapes.of(table);
     const isNamed = (one: { readonly schema: string; readonly table: string }) =>
       one.schema === relation.schema && one.table === relation.name;
     const joins = [...represent.values()].flatMap(({ model, includes }) =>
@@ -186,7 +187,7 @@ export class CaptureSession {
     );
     const audits = auditSources.flatMap((source, i) => (isNamed(source) ? [i] : []));
     if (options.includes.length > 0) {
-      this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
+      this.#owners.set(table.model, { model: table.model, table, includes: options.includes });
     }
     // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
     // Event of its own unless a Webhook names the table.
@@ -214,7 +215,7 @@ export class CaptureSession {
     const related = await tables.find(place.schema, place.table);
     if (related === null) return;
     const { table } = related;
-    this.#owners.set(model, { model, table, shape: shapeOf(table, options), includes: options.includes });
+    this.#owners.set(model, { model, table, includes: options.includes });
   }
 
   #intake(change: Change): void {
@@ -338,7 +339,7 @@ export class CaptureSession {
       matcher,
       auditSources,
       lastMessages: isPartial ? null : this.#reader.messages,
-      shapeOf: (table) => this.#known.get(table.relation.oid)?.table?.shape ?? this.#shapeOfOwner(table),
+      shapeOf: (table) => this.#options.shapes.of(table),
       owner: (model) => this.#owners.get(model) ?? null,
       constants: (include) => this.#constants.get(include) ?? null,
     });
@@ -352,10 +353,6 @@ export class CaptureSession {
     this.#candidates = [];
     this.#wanted = 0;
     if (candidates.length > 0) await this.#options.settler.settle(candidates);
-  }
-
-  #shapeOfOwner(table: Table): Shape {
-    return this.#owners.get(table.model)?.shape ?? shapeOf(table, plainOptions(table.model));
   }
 
   /** Afterwards everything read so far is covered, but for what is held back. */

@@ -31,6 +31,8 @@ export interface EnqueuerOptions {
   readonly onSettled: (lsn: Lsn) => void;
   /** Called with the Webhooks that have new jobs. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** Called when nothing more is stored: an idle stream would not ask. `ready` throws the same. */
+  readonly onFailed?: (error: unknown) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -189,6 +191,7 @@ export class Enqueuer {
       while (this.#waitingDeliveries > 0);
     } catch (error) {
       this.#failure = { error };
+      this.#options.onFailed?.(error);
     } finally {
       this.#running = null;
     }
