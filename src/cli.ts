@@ -72,6 +72,9 @@ function addDatabaseCommands(cli: Cli): void {
     .option('--only <sections>', 'of publication,schema,slot')
     .option('--no-schema', 'leave out the helper schema')
     .option('--timeout <duration>', 'how long to wait for the slot', '60s')
+    .option('--identities', 'set REPLICA IDENTITY FULL where models say before_image: full')
+    .option('--accept-gap', 'after Changes were missed: print and store the Gap, and start a new Generation')
+    .option('--adopt', 'bind to this database, though another one is recorded')
     .action(async (options: SetupOptions) => {
       const { setup } = await import('./commands/setup.ts');
       cli.exit = await setup(options, cli.io);

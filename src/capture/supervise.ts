@@ -20,10 +20,11 @@ import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
+import { checkHistory, putProgress } from '../setup/history.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
 import { type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { checkHistory, putProgress } from './history.ts';
+
 import { RENEW_MS } from './lease.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
@@ -120,7 +121,7 @@ async function lead(
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
   const history = {
-    pool,
+    client: pool,
     replication: services.replication,
     store,
     slotName,

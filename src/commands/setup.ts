@@ -20,6 +20,9 @@ export interface SetupOptions extends CommonOptions {
   /** commander's --no-schema. */
   readonly schema?: boolean;
   readonly timeout?: string;
+  readonly identities?: boolean;
+  readonly acceptGap?: boolean;
+  readonly adopt?: boolean;
 }
 
 /** Creates what the database needs. Idempotent. */
@@ -28,15 +31,24 @@ export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitS
   const only = sectionsOf(options);
   const timeoutMs = timeoutOf(options.timeout ?? '60s');
   const names = namesOf(loaded);
+  const identities = options.identities === true;
   await using scope = new Scope();
   if (options.print === true) {
     const client = await connect(servicesOf(loaded).lookups);
     scope.defer(() => client.end());
-    io.out(printedPlan((await readPlan(client, loaded.config, names, only)).plan));
+    io.out(printedPlan((await readPlan(client, loaded.config, names, { only, identities })).plan));
     return 0;
   }
-  const { client, store } = await openServices(loaded, scope);
-  await performSetup(client, store, loaded.config, names, { only, timeoutMs }, (text) => io.out(line(text)));
+  const { services, client, store } = await openServices(loaded, scope);
+  const request = {
+    only,
+    timeoutMs,
+    identities,
+    acceptGap: options.acceptGap === true,
+    adopt: options.adopt === true,
+    replication: services.replication,
+  };
+  await performSetup(client, store, loaded.config, names, request, (text) => io.out(line(text)));
   return 0;
 }
 

@@ -44,6 +44,8 @@ export interface DatabaseState {
   readonly freeSenders: number;
   readonly publication: PublicationState | null;
   readonly tables: readonly TableState[];
+  /** A standby; absent: a primary. */
+  readonly isInRecovery?: boolean;
   readonly hasSchema: boolean;
   /** The helper schema's table and functions are there. */
   readonly hasHelpers: boolean;
@@ -62,6 +64,7 @@ interface ServerRow {
   wal_limit_mb: string;
   free_slots: number;
   free_senders: number;
+  in_recovery: boolean;
   has_schema: boolean;
   has_helpers: boolean;
 }
@@ -78,6 +81,7 @@ const SERVER = `
     coalesce((select setting from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size'), '-1') as wal_limit_mb,
     current_setting('max_replication_slots')::int - (select count(*)::int from pg_catalog.pg_replication_slots) as free_slots,
     current_setting('max_wal_senders')::int - (select count(*)::int from pg_catalog.pg_stat_replication) as free_senders,
+    pg_is_in_recovery() as in_recovery,
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
       and to_regprocedure('walhook.set_context(text,text)') is not null as has_helpers
@@ -157,6 +161,7 @@ export async function readDatabaseState(client: ClientBase | Pool, names: Names)
     freeSenders: server?.free_senders ?? 0,
     publication: await readPublication(client, names.publication),
     tables: await readTables(client, names, identity.versionNumber),
+    isInRecovery: server?.in_recovery ?? false,
     hasSchema: server?.has_schema ?? false,
     hasHelpers: server?.has_helpers ?? false,
     installation: await readInstallation(client, names.slot),
