@@ -16,11 +16,13 @@ import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
 import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import { OwnServices } from './deliver/addresses/ownServices.ts';
+import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Matcher } from './match/match.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
-import type { Services } from './services.ts';
+import { ownServices, type Services } from './services.ts';
 
 export type Role = 'capture' | 'deliver';
 
@@ -74,13 +76,22 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
+  const webhooks = defineWebhooks(
+    loaded.config,
+    rememberedKeys(state?.definitions ?? null),
+    loaded.templateEnv,
+  );
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
         process: processName(),
         targets: webhooks.map((webhook) => webhook.deliver),
         userAgent: `walhook/${options.version}`,
+        addresses: {
+          rules: loaded.config.addresses,
+          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
+          resolve: systemResolve,
+        },
         clock,
         log: log.child({ part: 'deliver' }),
         failpoint,

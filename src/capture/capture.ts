@@ -11,17 +11,18 @@ import type { AuditSource } from '../change/auditContext.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import type { ContextOption, ModelOptions } from '../change/table.ts';
 import type { Clock } from '../core/clock.ts';
-import type { WalhookError } from '../core/errors.ts';
+import { WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
-import { formatLsn } from '../core/lsn.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
-import { parsePosition } from '../enqueue/position.ts';
+import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
+import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
 import type { SlotState } from '../replication/slot.ts';
 import { ReplicationStream } from '../replication/stream.ts';
 import { Catalog } from '../represent/catalog.ts';
@@ -110,15 +111,27 @@ export async function captureOnce(
     confirmable: () => acker.confirmable(clock.monotonic()),
   });
   scope.defer(() => stream.close());
-  const enqueuer = new Enqueuer({
-    store: options.store,
-    fence: start.fence,
-    position: parsePosition(start.state.position),
-    definitions: options.definitions,
-    onSettled: (lsn) => {
+  const position = parsePosition(start.state.position);
+  refusePositionAhead(position, stream.walEnd);
+  const watch = new PublicationWatch({
+    publication: options.publication,
+    oid: stream.publicationOid,
+    read: () => readPublicationOid(options.pool, options.publication),
+    onConfirmed: (lsn) => {
       acker.settle(lsn, clock.monotonic());
       stream.sendStatus();
     },
+    onGone: (error) => stream.fail(error),
+    clock,
+    log,
+  });
+  scope.defer(() => watch.stop());
+  const enqueuer = new Enqueuer({
+    store: options.store,
+    fence: start.fence,
+    position,
+    definitions: options.definitions,
+    onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
     clock,
     log,
@@ -147,7 +160,17 @@ export async function captureOnce(
     await enqueuer.ready();
   }
   await enqueuer.drain();
+  await watch.finish();
   stream.sendStatus();
+}
+
+/** After a failover to a standby that was behind, skipping by such a position would skip what is new. */
+function refusePositionAhead(position: Position, walEnd: Lsn): void {
+  if (position.lsn <= walEnd) return;
+  throw new WalhookError(
+    'SLOT_LOST',
+    `expected a server whose WAL reaches the stored position ${formatLsn(position.lsn)}, found that it ends at ${formatLsn(walEnd)}: Changes in between are gone with another server or timeline`,
+  );
 }
 
 function newSession(

@@ -168,7 +168,7 @@ async function lead(
         onOpen: (capturing) => {
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
-            watchSlot(options, pool, heartbeat, capturing, ended.signal),
+            watchSlot(options, pool, heartbeat, ended.signal),
           ]);
         },
         clock,
@@ -188,20 +188,17 @@ function watchSlot(
   { config, store, clock, log }: CapturingOptions,
   pool: Pool,
   heartbeat: Heartbeat,
-  capturing: Capturing,
   signal: AbortSignal,
 ): Promise<void> {
-  const { slot, publication, wal_budget, heartbeat: every } = config.postgres;
+  const { slot, wal_budget, heartbeat: every } = config.postgres;
   return monitor(
     {
       pool,
       store,
       slot,
-      publication,
       heartbeatMs: every === 'off' ? null : every,
       budgetBytes: wal_budget,
       heartbeat,
-      onFailure: (error) => capturing.fail(error),
       onBudget: () => undefined,
       clock,
       log,

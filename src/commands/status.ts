@@ -2,7 +2,7 @@
 import { formatBytes, formatDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { Scope } from '../core/lifecycle.ts';
-import { describeGap } from '../queue/gaps.ts';
+import { describeGap } from '../queue/historyGaps.ts';
 import { loadConfigFile } from './configFile.ts';
 import { openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';

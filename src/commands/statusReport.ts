@@ -4,7 +4,7 @@ import { type Leader, leaderOf, readLease } from '../capture/lease.ts';
 import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatLsn } from '../core/lsn.ts';
-import { type Gap, readGaps } from '../queue/gaps.ts';
+import { type Gap, readGaps } from '../queue/historyGaps.ts';
 import type { QueueCounts, QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
 import { type BudgetLevel, walBudget } from '../replication/walBudget.ts';

@@ -159,6 +159,11 @@ const catalogue = {
     meaning: 'The Event given is not of the documented shape.',
     remedy: 'an Event has event, model, timestamp, username, request_id, data and snapshots',
   },
+  IMPORT_INVALID: {
+    exit: 2,
+    meaning: 'The file to import holds no webhooks as Peering Manager or NetBox export them.',
+    remedy: 'give what GET /api/extras/webhooks/ answers and, of NetBox, /api/extras/event-rules/ as well',
+  },
   TEMPLATE_INVALID: {
     exit: 2,
     meaning: 'A template cannot be parsed, or uses what templates may not use.',
@@ -183,6 +188,16 @@ const catalogue = {
     exit: 1,
     meaning: 'The URL of a webhook, once rendered, cannot be sent to.',
     remedy: 'check the url template of the webhook',
+  },
+  ADDRESS_REFUSED: {
+    exit: 1,
+    meaning: 'The address that a request would go to is one that the address policy refuses.',
+    remedy: 'choose another url, or name the host in addresses.allow',
+  },
+  TLS_FILE_INVALID: {
+    exit: 2,
+    meaning: 'A certificate or key file of a webhook cannot be used.',
+    remedy: 'check the path, that walhook may read the file, and that it is PEM',
   },
   HEADER_INVALID: {
     exit: 1,

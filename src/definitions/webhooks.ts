@@ -8,7 +8,9 @@ import { deriveKeys } from '../config/webhookKeys.ts';
 import type { WebhookConfig } from '../config/webhookSchema.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
+import { writtenLoopbackOf } from '../deliver/addresses/policy.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
+import { readChecked, readTls } from '../deliver/tlsFiles.ts';
 import { parseRequestUrl, staticOrigin } from '../deliver/url.ts';
 import type { Conditions } from '../match/conditions/condition.ts';
 import { parseConditions } from '../match/conditions/parse.ts';
@@ -54,19 +56,50 @@ export function checkWebhook(
   }
   const mode = webhook['conditions_mode'] === 'lenient' ? 'lenient' : 'strict';
   const parsed = parseConditions(webhook['conditions'], mode, formatPath([...path, 'conditions']));
-  if (!parsed.ok) {
-    for (const mistake of parsed.mistakes) {
-      mistakes.push({
-        path: [...path, 'conditions'],
-        message: mistakeBelow(mistake, [...path, 'conditions']),
-      });
-    }
-  }
+  if (!parsed.ok)
+    mistakes.push(...parsed.mistakes.map((mistake) => placed(mistake, [...path, 'conditions'])));
+  mistakes.push(...columnMistakes(webhook['columns'], [...path, 'columns']));
   const url = text('url');
   if (url !== null && mistakes.every((mistake) => mistake.path.at(-1) !== 'url')) {
     attempt('url', () => checkUrl(url, webhook['allow_templated_host'] === true));
   }
+  checkTls(text, attempt);
   return mistakes;
+}
+
+/** What the `env` filter of templates reads; see LoadedConfig.templateEnv. */
+export type TemplateEnv = (name: string) => string | undefined;
+
+const NO_ENV: TemplateEnv = () => undefined;
+const TLS_FILES = { ca_file_path: 'ca', cert_file_path: 'cert', key_file_path: 'key' } as const;
+
+/** The files are there, are what they are said to be, and certificate and key belong together. */
+function checkTls(
+  text: (field: string) => string | null,
+  attempt: (field: string, check: () => void) => void,
+): void {
+  const cert = text('cert_file_path');
+  const key = text('key_file_path');
+  let isSound = true;
+  for (const [field, kind] of Object.entries(TLS_FILES)) {
+    const path = text(field);
+    if (path === null) continue;
+    attempt(field, () => {
+      isSound = false;
+      readChecked(path, kind);
+      isSound = true;
+    });
+  }
+  const alone = cert === null ? 'key_file_path' : 'cert_file_path';
+  attempt(alone, () => {
+    if ((cert === null) !== (key === null)) {
+      throw new WalhookError(
+        'CONFIG_INVALID',
+        'expected cert_file_path and key_file_path together, found one',
+      );
+    }
+    if (isSound && cert !== null) readTls({ verify: true, ca: null, cert, key });
+  });
 }
 
 /**
@@ -78,22 +111,38 @@ export function checkWebhook(
 export function defineWebhooks(
   config: Config,
   remembered?: ReadonlyMap<string, string>,
+  env: TemplateEnv = NO_ENV,
 ): WebhookDefinition[] {
   const keys = deriveKeys(
     config.webhooks.map((webhook) => webhook.name),
     remembered,
   );
   return config.webhooks.map((webhook, i) =>
-    defineWebhook(webhook, keys.get(webhook.name) ?? '', ['webhooks', i]),
+    defineWebhook(webhook, keys.get(webhook.name) ?? '', ['webhooks', i], env),
   );
+}
+
+/** One Webhook of a configuration whose others may be incomplete; null where there is none of that name. */
+export function defineWebhookNamed(
+  config: Config,
+  name: string,
+  env: TemplateEnv = NO_ENV,
+): WebhookDefinition | null {
+  const at = config.webhooks.findIndex((webhook) => webhook.name === name);
+  const webhook = config.webhooks[at];
+  if (webhook === undefined) return null;
+  const keys = deriveKeys(config.webhooks.map((one) => one.name));
+  return defineWebhook(webhook, keys.get(name) ?? '', ['webhooks', at], env);
 }
 
 function defineWebhook(
   webhook: WebhookConfig,
   key: string,
   path: readonly (string | number)[],
+  env: TemplateEnv,
 ): WebhookDefinition {
-  const template = (field: TemplateField) => compileField(field, webhook[field], webhook.undefined, path);
+  const template = (field: TemplateField) =>
+    compileField(field, webhook[field], webhook.undefined, path, env);
   checkUrl(webhook.url, webhook.allow_templated_host);
   return {
     match: {
@@ -120,20 +169,47 @@ function defineWebhook(
       body: webhook.body_template === '' ? null : template('body_template'),
       secrets: secretsOf(webhook),
       signature: webhook.signature,
-      retry: { scheduleMs: webhook.retry.schedule, maxAgeMs: webhook.retry.max_age },
+      retry: {
+        scheduleMs: webhook.retry.schedule,
+        maxAgeMs: webhook.retry.max_age,
+        // Where data has a say in the URL, one that is gone says nothing of the others.
+        onGone: webhook.on_gone ?? (template('url').isConstant ? 'pause' : 'fail'),
+      },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,
+      tls: {
+        verify: webhook.ssl_verification,
+        ca: webhook.ca_file_path,
+        cert: webhook.cert_file_path,
+        key: webhook.key_file_path,
+      },
+      proxy: webhook.proxy,
+      writtenLoopback: webhook.allow_templated_host ? null : writtenLoopbackOf(staticOrigin(webhook.url)),
     },
   };
 }
 
-/** The path within the conditions where it is more than the conditions themselves. */
-function mistakeBelow(
-  mistake: { path: string; message: string },
+/** A mistake of the conditions' parser, whose path is a text that begins with that of the conditions. */
+function placed(
+  { path: text, message }: { readonly path: string; readonly message: string },
   path: readonly (string | number)[],
-): string {
-  const below = mistake.path.slice(formatPath(path).length).replace(/^\./, '');
-  return below === '' ? mistake.message : `${below}: ${mistake.message}`;
+): DefinitionMistake {
+  const below = text.slice(formatPath(path).length);
+  const parts = [...below.matchAll(/\.([\w$-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]/g)].map(
+    ([, key, index, quoted]) =>
+      key ?? (index === undefined ? String(JSON.parse(quoted ?? '""')) : Number(index)),
+  );
+  return { path: [...path, ...parts], message };
+}
+
+/** Columns that cannot be compared, such as a path that names a snapshot. */
+function columnMistakes(columns: unknown, path: readonly (string | number)[]): DefinitionMistake[] {
+  if (!Array.isArray(columns)) return [];
+  return columns.flatMap((attr: unknown, i) => {
+    if (typeof attr !== 'string' || attr === '') return [];
+    const parsed = parseConditions({ attr, op: 'changed' }, 'strict', '');
+    return parsed.ok ? [] : parsed.mistakes.map(({ message }) => ({ path: [...path, i], message }));
+  });
 }
 
 function conditionsOf(
@@ -161,11 +237,13 @@ function compileField(
   source: string,
   undefinedMode: 'lenient' | 'strict',
   path: readonly (string | number)[],
+  env: TemplateEnv = NO_ENV,
 ): Template {
   return compileTemplate(source, {
     path: formatPath([...path, field]),
     undefined: undefinedMode,
     headerSafe: field === 'additional_headers',
+    env,
   });
 }
 

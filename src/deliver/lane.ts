@@ -2,22 +2,39 @@
  * The Deliveries of one Webhook in this process: takes jobs, keeps `concurrency` requests in flight, hands
  * outcomes to the reporter. A lane exists while its Webhook has work, and knows nothing of other Webhooks.
  */
-import type { Agent } from 'undici';
+import type { AddressRules } from '../core/addressRules.ts';
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
+import type { Secret } from '../core/secret.ts';
 import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
-import { createAgent, send } from './http.ts';
-import { type AttemptResult, decide, type RetryPolicy } from './outcome.ts';
+import type { OwnServices, Resolve } from './addresses/ownServices.ts';
+import { recordAttempt } from './attemptRecord.ts';
+import { send } from './http.ts';
+import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
 import { type PreparedRequest, prepareRequest, type RequestShape } from './request.ts';
+import type { TlsSettings } from './tlsFiles.ts';
+import { Transport } from './transport.ts';
 
 /** A Webhook as deliver needs it. */
 export interface DeliverTarget extends RequestShape {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly concurrency: number;
+  readonly tls: TlsSettings;
+  /** URL of an HTTP proxy; null: none. */
+  readonly proxy: Secret | null;
+  /** The loopback host that stands in the url of the configuration file; null without one. */
+  readonly writtenLoopback: string | null;
+}
+
+/** Where requests may go. */
+export interface AddressGuard {
+  readonly rules: AddressRules;
+  readonly own: OwnServices;
+  readonly resolve: Resolve;
 }
 
 export interface LaneOptions {
@@ -28,6 +45,7 @@ export interface LaneOptions {
   readonly log: Logger;
   readonly userAgent: string;
   readonly failpoint: Failpoint;
+  readonly addresses: AddressGuard;
   /** Whether this process still counts as alive: otherwise its jobs may be another's by now. */
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */
@@ -56,7 +74,7 @@ const MAX_JOBS = 8;
 export class Lane {
   readonly #target: DeliverTarget;
   readonly #options: LaneOptions;
-  readonly #agent: Agent;
+  readonly #transport: Transport;
   readonly #jobs = new Map<string, OpenJob>();
   #items: Item[] = [];
   #inFlight = 0;
@@ -67,7 +85,15 @@ export class Lane {
   constructor(target: DeliverTarget, options: LaneOptions) {
     this.#target = target;
     this.#options = options;
-    this.#agent = createAgent(target.concurrency, target.timeoutMs);
+    this.#transport = new Transport({
+      ...options.addresses,
+      connections: target.concurrency,
+      timeoutMs: target.timeoutMs,
+      tls: target.tls,
+      proxy: target.proxy,
+      writtenLoopback: target.writtenLoopback,
+      clock: options.clock,
+    });
   }
 
   /** Ids of the jobs this lane has taken. */
@@ -94,7 +120,7 @@ export class Lane {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#transport.close();
   }
 
   readonly #whenSent: (() => void)[] = [];
@@ -164,7 +190,8 @@ export class Lane {
   async #attempt({ job, index }: Item): Promise<void> {
     const { clock, failpoint, reporter, abortSignal } = this.#options;
     const startedMs = clock.monotonic();
-    const result = await this.#try(job.claimed, index);
+    const startedAtMs = clock.now();
+    const { result, request } = await this.#try(job.claimed, index);
     if (result.kind === 'response') failpoint.reach('after_response');
     this.#inFlight -= 1;
     // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
@@ -180,13 +207,19 @@ export class Lane {
       job.left -= 1;
       if (job.left === 0) this.#jobs.delete(job.claimed.id);
       this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
-      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
+      if (asksToPause(result, this.#target.retry)) this.#pause();
+      const durationMs = clock.monotonic() - startedMs;
+      const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
+      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0, attempt });
     }
     for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pump();
   }
 
-  async #try(job: ClaimedJob, index: number): Promise<AttemptResult> {
+  async #try(
+    job: ClaimedJob,
+    index: number,
+  ): Promise<{ readonly result: AttemptResult; readonly request: PreparedRequest | null }> {
     const { clock, userAgent, abortSignal } = this.#options;
     const delivery = job.deliveries[index];
     let request: PreparedRequest;
@@ -194,9 +227,19 @@ export class Lane {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
       request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
     } catch (error) {
-      return unsendable(error);
+      return { result: unsendable(error), request: null };
     }
-    return await send(this.#agent, request, this.#target.timeoutMs, abortSignal);
+    return { result: await send(this.#transport, request, this.#target.timeoutMs, abortSignal), request };
+  }
+
+  /** The receiver says that its address is gone: the Webhook rests until somebody looks at it. */
+  #pause(): void {
+    const { store, log } = this.#options;
+    const webhook = this.#target.key;
+    store.pause(webhook).then(
+      () => log.warn({ webhook, try: 'walhook webhooks resume' }, 'paused: the receiver answered 410 Gone'),
+      (error: unknown) => log.warn({ webhook, code: toWalhookError(error).code }, 'not paused after a 410'),
+    );
   }
 
   /** One line per Attempt; what was sent and what came back is never in it. */

@@ -5,6 +5,7 @@
  * Every operation is one transaction of the store. The counters change in the transaction that changes what
  * they count, so they are right after any crash.
  */
+import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
 import type { NoteStore } from './notes.ts';
 
@@ -99,6 +100,8 @@ export interface Report {
   readonly outcome: Outcome;
   /** Nothing of the job is left after this. */
   readonly isLast: boolean;
+  /** The Attempt that led to it, for the log. */
+  readonly attempt?: AttemptRecord;
 }
 
 /** Deliveries of one Webhook, counted. */
@@ -137,6 +140,8 @@ export interface DeliverStore {
   release(process: string, jobs: readonly { readonly id: string }[]): Promise<void>;
   /** Gives back what the process owns beyond the jobs it knows: taken by a claim whose answer was lost. */
   recover(process: string, known: readonly string[]): Promise<void>;
+  /** Gives out nothing more of a Webhook until it is resumed. */
+  pause(webhook: string): Promise<void>;
   /** Webhooks with a job that is due and not taken. */
   dueWebhooks(nowMs: number): Promise<string[]>;
   /** Calls back with the keys of Webhooks that have new work or were paused or resumed. */
@@ -157,7 +162,6 @@ export interface QueueStore extends CaptureStore, DeliverStore, NoteStore {
   /** Removes everything of this prefix. */
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;
-  pause(webhook: string): Promise<void>;
   resume(webhook: string): Promise<void>;
   /** Failed Deliveries of a Webhook, newest first. */
   failed(webhook: string, limit: number): Promise<FailedDelivery[]>;

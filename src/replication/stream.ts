@@ -12,15 +12,16 @@
  * read, so that many small messages arrive in one read: fewer wake-ups, at a fraction of the CPU.
  */
 import type { Duplex } from 'node:stream';
-import type { Client } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Clock } from '../core/clock.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
 import { Signal, settlesWithin } from '../core/lifecycle.ts';
-import type { Lsn } from '../core/lsn.ts';
+import { LSN_ZERO, type Lsn } from '../core/lsn.ts';
 import { connectionError, type PostgresTarget, settledOptions } from '../database/connect.ts';
 import { type Frame, FrameSplitter } from './frames.ts';
 import { judgeLiveness, type LivenessTimings, livenessTimings } from './liveness.ts';
+import { readSource, requireSource } from './preflight.ts';
 import { encodeStatus } from './status.ts';
 
 export interface StreamOptions {
@@ -41,7 +42,9 @@ const MAX_WAITING_BYTES = 1_048_576;
 /** A timer this late means that this process did not get to run. */
 const LATE_MS = 1_000;
 /** How long reading rests under load. */
-const REST_MS = 4;
+const REST_MS = 2;
+/** What the socket reads at a time: a read this large leaves more behind, which is read before resting. */
+const FULL_READ_BYTES = 65_536;
 /** Load: a read this large, or this many reads within {@link REST_MS}. */
 const BUSY_READ_BYTES = 16_384;
 const BUSY_READS = 4;
@@ -72,6 +75,7 @@ interface RawConnection {
 
 export class ReplicationStream implements AsyncDisposable {
   readonly #options: StreamOptions;
+  readonly #config: ClientConfig;
   readonly #service: LogicalReplicationService;
   readonly #arrived = new Signal();
   readonly #splitter: FrameSplitter;
@@ -87,24 +91,27 @@ export class ReplicationStream implements AsyncDisposable {
   #statusTimer: NodeJS.Timeout | null = null;
   #lastReadMs = 0;
   #recentReads = 0;
+  #walEnd: Lsn = LSN_ZERO;
+  #publicationOid = '';
 
-  private constructor(options: StreamOptions, service: LogicalReplicationService) {
+  private constructor(options: StreamOptions, config: ClientConfig) {
     this.#options = options;
-    this.#service = service;
+    this.#config = config;
+    this.#service = new LogicalReplicationService(config, {
+      acknowledge: { auto: false, timeoutSeconds: 0 },
+    });
     this.#heardMs = options.clock.monotonic();
     this.#splitter = new FrameSplitter(options.maxMessageBytes, (message) => this.#passOn(message));
   }
 
   /**
    * Connects and starts replication where the slot stands. Throws a coded error: SLOT_MISSING, SLOT_LOST,
-   * SLOT_IN_USE, PUBLICATION_MISSING, REPLICATION_PRIVILEGE, POSTGRES_UNREACHABLE…
+   * SLOT_FOREIGN, SLOT_IN_USE, PUBLICATION_MISSING, REPLICATION_PRIVILEGE, POSTGRES_UNREACHABLE…
    */
   static async open(options: StreamOptions): Promise<ReplicationStream> {
-    const config = await settledOptions(options.target, { replication: 'database' } as object);
-    const service = new LogicalReplicationService(config, {
-      acknowledge: { auto: false, timeoutSeconds: 0 },
-    });
-    const stream = new ReplicationStream(options, service);
+    const config = await replicationConfig(options);
+    const stream = new ReplicationStream(options, config);
+    const service = stream.#service;
     const started = new Promise<void>((resolve) => service.once('start', () => resolve()));
     // The subscription's own promise carries every failure; an error event without a listener would throw.
     service.on('error', () => undefined);
@@ -121,7 +128,7 @@ export class ReplicationStream implements AsyncDisposable {
     await Promise.race([started, ended]);
     if (stream.#ended !== null) {
       await stream.close();
-      throw translate(stream.#ended.error, options);
+      throw translate(stream.#ended.error, options, config);
     }
     stream.#scheduleStatus();
     return stream;
@@ -138,7 +145,7 @@ export class ReplicationStream implements AsyncDisposable {
         yield frames;
         continue;
       }
-      if (this.#ended !== null) throw translate(this.#ended.error, this.#options);
+      if (this.#ended !== null) throw translate(this.#ended.error, this.#options, this.#config);
       if (this.#isFull) {
         this.#isFull = false;
         this.#resume();
@@ -162,6 +169,16 @@ export class ReplicationStream implements AsyncDisposable {
   fail(error: WalhookError): void {
     this.#end(error);
     this.#connection?.stream.destroy();
+  }
+
+  /** Where the server's WAL ended when the stream was opened. */
+  get walEnd(): Lsn {
+    return this.#walEnd;
+  }
+
+  /** Which publication of the name it was. */
+  get publicationOid(): string {
+    return this.#publicationOid;
   }
 
   /** Sends a status now: after a flush, or when the server asks for one. */
@@ -188,6 +205,9 @@ export class ReplicationStream implements AsyncDisposable {
   async #start(client: Client): Promise<void> {
     const connection = (client as unknown as { connection: RawConnection }).connection;
     await client.query(SESSION_SETTINGS);
+    const source = await readSource(client, this.#options);
+    this.#publicationOid = requireSource(source, this.#options);
+    this.#walEnd = source.walEnd;
     const { rows } = await client.query<{ ms: string }>(
       "select setting as ms from pg_catalog.pg_settings where name = 'wal_sender_timeout'",
     );
@@ -229,6 +249,8 @@ export class ReplicationStream implements AsyncDisposable {
     if (this.#splitter.waitingBytes >= MAX_WAITING_BYTES) {
       this.#isFull = true;
       this.#connection?.stream.pause();
+    } else if (chunk.length >= FULL_READ_BYTES) {
+      return;
     } else if (chunk.length >= BUSY_READ_BYTES || this.#recentReads >= BUSY_READS) {
       this.#rest();
     }
@@ -278,8 +300,18 @@ export class ReplicationStream implements AsyncDisposable {
   }
 }
 
+/** The client library's options for replication. */
+async function replicationConfig(options: StreamOptions): Promise<ClientConfig> {
+  try {
+    return await settledOptions(options.target, { replication: 'database' } as object);
+  } catch (error) {
+    const cause = error instanceof WalhookError ? error.cause : error;
+    throw causeCode(cause) === '42501' ? translate(cause, options, {}) : error;
+  }
+}
+
 /** SQLSTATEs of START_REPLICATION: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function translate(error: unknown, options: StreamOptions): WalhookError {
+function translate(error: unknown, options: StreamOptions, config: ClientConfig): WalhookError {
   if (error instanceof WalhookError) return error;
   const { slot, publication } = options;
   const text = error instanceof Error ? error.message.split('\n')[0] : 'the connection ended';
@@ -310,7 +342,7 @@ function translate(error: unknown, options: StreamOptions): WalhookError {
     case 'ECONNREFUSED':
     case 'ENOTFOUND':
     case 'ETIMEDOUT':
-      return connectionError(error, options.target, {});
+      return connectionError(error, options.target, config);
     default:
       return new WalhookError(
         'REPLICATION_STOPPED',

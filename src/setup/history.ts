@@ -8,7 +8,7 @@ import { type ErrorCode, WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { parsePosition } from '../enqueue/position.ts';
-import { describeGap, type Gap, type GapReason, newGapId, recordGap } from '../queue/gaps.ts';
+import { describeGap, type Gap, type GapReason, newGapId, recordGap } from '../queue/historyGaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import type { StoreState } from '../queue/store.ts';
 import type { SlotState, WalStatus } from '../replication/slot.ts';

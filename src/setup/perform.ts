@@ -6,7 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
-import { describeGap } from '../queue/gaps.ts';
+import { describeGap } from '../queue/historyGaps.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
 import { readIdentityStates } from './identities.ts';

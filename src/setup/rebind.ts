@@ -8,7 +8,7 @@ import type { Client } from 'pg';
 import { WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import { formatPosition } from '../enqueue/position.ts';
-import { describeGap, type Gap, newGapId, putGap, readGaps, UNKNOWN_BOUND } from '../queue/gaps.ts';
+import { describeGap, type Gap, newGapId, putGap, readGaps, UNKNOWN_BOUND } from '../queue/historyGaps.ts';
 import type { Installation, QueueStore, StoreState } from '../queue/store.ts';
 import { compareHistory, type FoundGap, type HistoryOptions, publishedTables } from './history.ts';
 import { LOST_QUEUE_REMEDY, newInstallation, SCHEMA_VERSION, type ServerIdentity } from './installation.ts';

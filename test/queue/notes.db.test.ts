@@ -8,7 +8,7 @@ import {
   readGaps,
   recordGap,
   UNKNOWN_BOUND,
-} from '../../src/queue/gaps.ts';
+} from '../../src/queue/historyGaps.ts';
 import type { Installation, QueueStore } from '../../src/queue/store.ts';
 import { createQueue, isQueueMissing, QUEUE_KINDS, type TestQueue } from '../helpers/queue.ts';
 import { openStore } from '../helpers/stores.ts';

@@ -3,7 +3,7 @@
  * held. Capturing stops and says which Changes are missing; a person accepts it; the Gap stays on record.
  */
 import { describe, expect, it } from 'vitest';
-import { readGaps } from '../../src/queue/gaps.ts';
+import { readGaps } from '../../src/queue/historyGaps.ts';
 import { type Finished, walhook } from '../helpers/command.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { startPostgres } from '../helpers/servers.ts';
