@@ -7,6 +7,7 @@ import type { DemoOptions } from './commands/demo.ts';
 import type { ImportOptions } from './commands/import.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
+import type { ReplayCommandOptions } from './commands/replay.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SetupOptions, TeardownOptions } from './commands/setup.ts';
 import type { TryOptions } from './commands/try.ts';
@@ -19,6 +20,7 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<Ex
   const cli: Cli = { program: newProgram(io), io, exit: 0 };
   addDatabaseCommands(cli);
   addDaemonCommands(cli);
+  addReplayCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
   try {
@@ -109,6 +111,24 @@ function addDaemonCommands(cli: Cli): void {
     .action(async (options: CommonOptions) => {
       const { status } = await import('./commands/status.ts');
       cli.exit = await status(options, cli.io);
+    });
+}
+
+function addReplayCommand(cli: Cli): void {
+  withConfig(cli, 'replay', 'present rows of a model as Events created, marked webhook-replay: 1')
+    .option('--model <model>', 'the model whose rows are replayed')
+    .option('--where <sql>', 'a condition over the row, in SQL')
+    .option('--gap <id>', 'the Gap that it fills')
+    .option('--webhook <name>', 'for this webhook only')
+    .option('--rate <rows>', 'rows a second', '200')
+    .option('--detach', 'return at once; the daemon goes on')
+    .option('--list', 'list replays')
+    .option('--resume <id>', 'follow one that is under way')
+    .option('--cancel <id>', 'cancel one')
+    .option('--json', 'print JSON')
+    .action(async (options: ReplayCommandOptions) => {
+      const { replay } = await import('./commands/replay.ts');
+      cli.exit = await replay(options, cli.io);
     });
 }
 

@@ -27,7 +27,7 @@ import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.t
 import { textOf } from './heldTransaction.ts';
 
 export interface SettlerOptions {
-  readonly enqueuer: Enqueuer;
+  readonly enqueuer: Pick<Enqueuer, 'add' | 'addFailed'>;
   readonly representer: Representer;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;

@@ -152,15 +152,11 @@ async function lead(
         origin: config.postgres.origin,
         pool,
         store,
+        notes: store,
         ...options.reading,
         matcher: options.matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
-        limits: {
-          valueBytes: config.limits.value,
-          eventBytes: config.limits.event,
-          messageBytes: config.limits.message,
-          lookahead: config.limits.lookahead,
-        },
+        limits: limitsOf(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
@@ -182,6 +178,15 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+function limitsOf({ limits }: Config) {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
 }
 
 function watchSlot(

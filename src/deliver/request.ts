@@ -43,6 +43,11 @@ export interface RequestMoment {
   readonly userAgent: string;
 }
 
+/** No transaction has the number 0: that of a row that was read and not streamed. */
+function isReplay({ xid, lsn }: QueuedDelivery): boolean {
+  return xid === 0 && lsn !== '0/0';
+}
+
 /** Renders and signs. Throws TEMPLATE_FAILED, URL_INVALID or HEADER_INVALID. */
 export function prepareRequest(
   shape: RequestShape,
@@ -78,6 +83,7 @@ export function prepareRequest(
       ...custom,
       ['webhook-id', id],
       ['webhook-timestamp', String(timestamp)],
+      ...(isReplay(delivery) ? [['webhook-replay', '1'] as const] : []),
       ...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body),
     ],
     body,
