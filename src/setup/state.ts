@@ -17,6 +17,8 @@ export interface TableState {
   readonly isPublished: boolean;
   /** Of the column list in the publication; null where all columns are published. */
   readonly publishedColumns: readonly string[] | null;
+  /** Whether it has generated columns; virtual ones exist since 18. */
+  readonly generated?: 'stored' | 'virtual' | null;
 }
 
 export interface PublicationState {
@@ -24,6 +26,8 @@ export interface PublicationState {
   readonly viaRoot: boolean;
   /** Operations it does not publish. */
   readonly unpublished: readonly string[];
+  /** Stored generated columns are published: publish_generated_columns, since 18. */
+  readonly publishesGenerated?: boolean;
 }
 
 export interface RoleState {
@@ -74,7 +78,7 @@ const SERVER = `
     r.rolreplication or r.rolsuper or exists (
       -- Providers that give replication by membership instead.
       select from pg_catalog.pg_roles p
-      where p.rolname in ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin') and pg_has_role(p.oid, 'member')
+      where p.rolname = 'rds_replication' and pg_has_role(p.oid, 'member')
     ) as replication,
     has_database_privilege(current_database(), 'create') as may_create,
     current_setting('wal_level') as wal_level,
@@ -89,11 +93,12 @@ const SERVER = `
 
 const PUBLICATION = `
   select puballtables as all_tables, pubviaroot as via_root,
+    coalesce(to_jsonb(p) ->> 'pubgencols', 'n') = 's' as generated,
     array_remove(array[
       case when not pubinsert then 'insert' end, case when not pubupdate then 'update' end,
       case when not pubdelete then 'delete' end, case when not pubtruncate then 'truncate' end
     ], null) as unpublished
-  from pg_catalog.pg_publication where pubname = $1`;
+  from pg_catalog.pg_publication p where pubname = $1`;
 
 /** Tables that could be watched: ordinary and partitioned roots, outside system schemas and our own. */
 const TABLES = `
@@ -102,7 +107,10 @@ const TABLES = `
     c.relreplident as identity,
     pg_has_role(c.relowner, 'usage') as is_owned,
     has_table_privilege(c.oid, 'select') as is_readable,
-    pt.tablename is not null as is_published
+    pt.tablename is not null as is_published,
+    (select max(case a.attgenerated::text when 'v' then 'virtual' else 'stored' end)
+     from pg_catalog.pg_attribute a
+     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_publication_tables pt
@@ -171,14 +179,21 @@ export async function readDatabaseState(client: ClientBase | Pool, names: Names)
 }
 
 async function readPublication(client: ClientBase | Pool, name: string): Promise<PublicationState | null> {
-  const { rows } = await client.query<{ all_tables: boolean; via_root: boolean; unpublished: string[] }>(
-    PUBLICATION,
-    [name],
-  );
+  const { rows } = await client.query<{
+    all_tables: boolean;
+    via_root: boolean;
+    generated: boolean;
+    unpublished: string[];
+  }>(PUBLICATION, [name]);
   const row = rows[0];
   return row === undefined
     ? null
-    : { isAllTables: row.all_tables, viaRoot: row.via_root, unpublished: row.unpublished };
+    : {
+        isAllTables: row.all_tables,
+        viaRoot: row.via_root,
+        unpublished: row.unpublished,
+        publishesGenerated: row.generated,
+      };
 }
 
 async function readTables(client: ClientBase | Pool, names: Names, version: number): Promise<TableState[]> {
@@ -191,6 +206,7 @@ async function readTables(client: ClientBase | Pool, names: Names, version: numb
     is_owned: boolean;
     is_readable: boolean;
     is_published: boolean;
+    generated: 'stored' | 'virtual' | null;
   }>(TABLES, [names.publication, [...names.ownSchemas, 'information_schema']]);
   const lists =
     version < 150_000
@@ -209,6 +225,7 @@ async function readTables(client: ClientBase | Pool, names: Names, version: numb
     isOwned: row.is_owned,
     isReadable: row.is_readable,
     isPublished: row.is_published,
+    generated: row.generated,
     publishedColumns:
       lists.find((list) => list.schema === row.schema && list.name === row.name)?.columns ?? null,
   }));
