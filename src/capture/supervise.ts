@@ -10,7 +10,7 @@ import { hostname } from 'node:os';
 import type { Pool } from 'pg';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
+import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
@@ -53,6 +53,8 @@ const LOOKUP_CONNECTIONS = 2;
 const LOOKUP_TIMEOUT_MS = 2_000;
 /** The server ends a statement itself; a server that is gone has to be given up from here. */
 const LOST_ANSWER_MS = 10_000;
+/** How often it is looked whether the server is stopping. */
+const STOPPING_POLL_MS = 2_000;
 /** A connection that lived this long was a good one: the next failure starts the backoff anew. */
 const STABLE_MS = 30_000;
 
@@ -164,6 +166,7 @@ async function lead(
         onOpen: (capturing) => {
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
+            letServerStop(options, pool, capturing, ended.signal),
             watchSlot(options, pool, heartbeat, ended.signal),
           ]);
         },
@@ -178,6 +181,36 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+/**
+ * Lets go of the slot when the server is told to stop. A server that stops waits until its consumers have
+ * confirmed all of its WAL, for as long as they give signs of life: with the queue's store gone we could never
+ * confirm, and the server could never stop. The commands that ask are refused from the start of a shutdown on.
+ */
+async function letServerStop(
+  { clock }: CapturingOptions,
+  pool: Pool,
+  capturing: Capturing,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await pool.query('select 1');
+    } catch (error) {
+      if (isStopping(error)) {
+        const text = 'the server is stopping, and waits for whoever reads its WAL';
+        capturing.fail(new WalhookError('REPLICATION_STOPPED', text, { cause: error }));
+        return;
+      }
+    }
+    await clock.sleep(STOPPING_POLL_MS, signal);
+  }
+}
+
+/** admin_shutdown, crash_shutdown, cannot_connect_now */
+function isStopping(error: unknown): boolean {
+  return ['57P01', '57P02', '57P03'].includes(causeCode(error) ?? '');
 }
 
 function limitsOf({ limits }: Config) {
