@@ -20,6 +20,7 @@ import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Matcher } from './match/match.ts';
+import { Alerts } from './observe/alerts.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
@@ -55,6 +56,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   const running = [
     ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
     ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
+    ...(options.loaded.config.alerts.length > 0 ? [parts.alerts.watch(stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
   const settled = running.map((part) => part.finally(() => stop.abort()));
@@ -69,6 +71,7 @@ interface Parts {
   readonly reading: ReadingDefinitions;
   readonly matcher: Matcher;
   readonly deliverer: Deliverer | null;
+  readonly alerts: Alerts;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly definitions: string;
 }
@@ -81,17 +84,19 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
     rememberedKeys(state?.definitions ?? null),
     loaded.templateEnv,
   );
+  const guard = {
+    rules: loaded.config.addresses,
+    own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
+    resolve: systemResolve,
+  };
+  const userAgent = `walhook/${options.version}`;
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
         process: processName(),
         targets: webhooks.map((webhook) => webhook.deliver),
-        userAgent: `walhook/${options.version}`,
-        addresses: {
-          rules: loaded.config.addresses,
-          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
-          resolve: systemResolve,
-        },
+        userAgent,
+        addresses: guard,
         clock,
         log: log.child({ part: 'deliver' }),
         failpoint,
@@ -102,6 +107,15 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
     reading: defineReading(loaded.config),
     matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
     deliverer,
+    alerts: new Alerts({
+      alerts: loaded.config.alerts,
+      environment: loaded.config.environment,
+      store,
+      guard,
+      userAgent,
+      clock,
+      log: log.child({ part: 'alerts' }),
+    }),
     definitions: publishDefinitions(webhooks),
   };
 }
@@ -117,6 +131,7 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     matcher: parts.matcher,
     definitions: parts.definitions,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
+    alerts: parts.alerts,
     clock,
     log: log.child({ part: 'capture' }),
     failpoint,

@@ -17,6 +17,7 @@ import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
 import type { ReadingDefinitions } from '../definitions/reading.ts';
 import type { Matcher } from '../match/match.ts';
+import type { Alerts } from '../observe/alerts.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
@@ -43,6 +44,7 @@ export interface CapturingOptions {
   readonly definitions: string;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly alerts: Pick<Alerts, 'raise' | 'clear'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -223,7 +225,7 @@ function limitsOf({ limits }: Config) {
 }
 
 function watchSlot(
-  { config, store, clock, log }: CapturingOptions,
+  { config, store, alerts, clock, log }: CapturingOptions,
   pool: Pool,
   heartbeat: Heartbeat,
   signal: AbortSignal,
@@ -237,7 +239,10 @@ function watchSlot(
       heartbeatMs: every === 'off' ? null : every,
       budgetBytes: wal_budget,
       heartbeat,
-      onBudget: () => undefined,
+      onBudget: (level, message) => {
+        if (level === 'fine') void alerts.clear('slot_budget', slot);
+        else void alerts.raise('slot_budget', slot, message);
+      },
       clock,
       log,
     },

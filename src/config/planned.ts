@@ -14,7 +14,6 @@ const PLANNED: readonly string[] = [
   ),
   'rows',
   'secrets',
-  'alerts',
   'retention',
   'log.payloads',
 ];

@@ -43,7 +43,7 @@ export class StubbornWriters {
         await client.connect();
         while (!this.#stop.signal.aborted) {
           next = await this.#transaction(client, writer, next);
-          await pause(this.#random.between(0, 30));
+          await pause(this.#random.between(5, 120));
         }
       } catch {
         await pause(200);
@@ -55,7 +55,7 @@ export class StubbornWriters {
 
   /** Returns the next free id: one that was tried is never used again. */
   async #transaction(client: Client, writer: number, first: number): Promise<number> {
-    const size = this.#random.next() < 0.01 ? 5_000 : this.#random.between(1, 6);
+    const size = this.#random.next() < 0.01 ? 400 : this.#random.between(1, 6);
     const after = first + 2 * size;
     const insert =
       'insert into op (id, writer, note) select i, $3, $4 from generate_series($1::bigint, $2::bigint) as i';
