@@ -2,6 +2,7 @@
 
 /** By name. Loaded when called, so that none disturbs another. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  drain: async () => void (await import('./drain.ts')),
   render: async () => (await import('./render.ts')).benchRender(),
 };
 

@@ -14,12 +14,16 @@ import { toWalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
-import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
-import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import { defineReading } from './definitions/reading.ts';
+import {
+  defineWebhooks,
+  publishDefinitions,
+  rememberedKeys,
+  type WebhookDefinition,
+} from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
-import { Matcher } from './match/match.ts';
 import { Alerts } from './observe/alerts.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
@@ -67,9 +71,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   readonly deliverer: Deliverer | null;
   readonly alerts: Alerts;
   /** What the capturing daemon publishes of the webhooks in force. */
@@ -79,11 +81,10 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(
-    loaded.config,
-    rememberedKeys(state?.definitions ?? null),
-    loaded.templateEnv,
-  );
+  // A text of a Model that cannot be compiled is told at once, not at each connection.
+  defineReading(loaded.config);
+  const remembered = rememberedKeys(state?.definitions ?? null);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
   const guard = {
     rules: loaded.config.addresses,
     own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
@@ -104,8 +105,7 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       })
     : null;
   return {
-    reading: defineReading(loaded.config),
-    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
+    webhooks,
     deliverer,
     alerts: new Alerts({
       alerts: loaded.config.alerts,
@@ -116,7 +116,7 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       clock,
       log: log.child({ part: 'alerts' }),
     }),
-    definitions: publishDefinitions(webhooks),
+    definitions: publishDefinitions(webhooks, remembered),
   };
 }
 
@@ -127,8 +127,7 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     services,
     store,
     process: processName(),
-    reading: parts.reading,
-    matcher: parts.matcher,
+    webhooks: parts.webhooks,
     definitions: parts.definitions,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
     alerts: parts.alerts,

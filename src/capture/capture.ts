@@ -33,6 +33,7 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import type { RepresentOptions } from '../represent/shape.ts';
+import type { MissLog } from './misses.ts';
 import { type ReplayOptions, runReplays } from './replay.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
@@ -50,6 +51,8 @@ export interface CaptureOptions {
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -61,6 +64,8 @@ export interface CaptureOptions {
     readonly messageBytes: number;
     readonly lookahead: number;
   };
+  /** Where Changes that do not fire are noted, if anywhere. */
+  readonly misses?: MissLog;
   /** For one round of look-ups. */
   readonly lookupTimeoutMs: number;
   /** How long an acknowledgement trails its flush. */
@@ -226,7 +231,8 @@ function replayOptions(
     represent,
     matcher,
     ...parts,
-    settlerFor: (sink) => new Settler({ ...parts, enqueuer: sink, generation, limits, clock, log }),
+    settlerFor: (sink) =>
+      new Settler({ ...parts, enqueuer: sink, generation, limits, misses: null, clock, log }),
     insert: (deliveries, failed) => enqueuer.insert(deliveries, failed),
     clock,
     log,
@@ -242,11 +248,12 @@ function newSession(
   const { limits, clock, log } = options;
   const parts = newRepresentation(options);
   const { generation } = start.state.installation;
+  const { misses = null } = options;
   return new CaptureSession({
     ...options,
     ...parts,
     enqueuer,
-    settler: new Settler({ ...parts, enqueuer, generation, limits, clock, log }),
+    settler: new Settler({ ...parts, enqueuer, generation, limits, misses, clock, log }),
     onStatusWanted,
     onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,

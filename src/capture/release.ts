@@ -62,7 +62,10 @@ function rowItems(held: HeldTransaction): Item[] {
 }
 
 /** Keys before and after a Change; null where the row has no key, or it was not sent. */
-function keysOf(table: Table, rows: RowImages | null): { keyBefore: string | null; keyAfter: string | null } {
+export function keysOf(
+  table: Table,
+  rows: RowImages | null,
+): { keyBefore: string | null; keyAfter: string | null } {
   if (rows === null || table.key.length === 0) return { keyBefore: null, keyAfter: null };
   const keyAfter = rows.new === null ? null : keyOfRow(table, rows);
   if (rows.old.kind === 'none') return { keyBefore: keyAfter === null ? null : keyAfter, keyAfter };
@@ -105,7 +108,9 @@ function foldedCandidates(items: readonly Item[], held: HeldTransaction, facts: 
   for (const item of items) {
     const { model } = item.table;
     if (!facts.matcher.watching(model).some((target) => collapses(target, model, facts))) continue;
-    byModel.set(model, [...(byModel.get(model) ?? []), item]);
+    const group = byModel.get(model);
+    if (group === undefined) byModel.set(model, [item]);
+    else group.push(item);
   }
   return [...byModel.values()].flatMap((group) =>
     collapse(group).flatMap((folded) => {
@@ -130,7 +135,7 @@ function candidateFrom(
   const owner = facts.owner(item.table.model);
   const key = item.keyAfter ?? item.keyBefore;
   const memberships = new Map(
-    (owner?.includes ?? []).flatMap((include) => {
+    (held.joins.length === 0 ? [] : (owner?.includes ?? [])).flatMap((include) => {
       const constants = facts.constants(include);
       if (constants === null || key === null) return [];
       const membership = membershipOf(held.joins, include, key, constants);

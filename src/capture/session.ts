@@ -44,6 +44,8 @@ export interface SessionOptions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -102,11 +104,11 @@ export class CaptureSession {
   /** The open Transaction was too long to be held back whole. */
   #isPartial = false;
   #candidates: Candidate[] = [];
-  #committedAtMs: number | null = null;
   /** Webhooks of all candidates, counted. */
   #wanted = 0;
   /** Where the newest Transaction that has been read whole ends, while its candidates wait. */
   #ended: Lsn | null = null;
+  #committedAtMs: number | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -136,7 +138,7 @@ export class CaptureSession {
       }
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
-      if (commit !== null && this.#held !== null) await this.#release(false);
+      if (commit !== null && this.#held !== null) await this.#releaseWhole();
       else if (this.#held?.isFull === true) await this.#releaseEarly();
       else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
@@ -166,7 +168,7 @@ export class CaptureSession {
       this.#options.tables.clear();
       this.#options.rows.clear();
     }
-    const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
+    const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
     this.#known.set(relation.oid, { relation, id: `${relation.schema}.${relation.name}`, table });
   }
 
@@ -186,10 +188,12 @@ export class CaptureSession {
     if (options.includes.length > 0) {
       this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
     }
-    // An audit table's own rows are context, not Events, unless a Webhook names it.
+    // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
+    // Event of its own unless a Webhook names the table.
+    const speaksOfOthers = audits.length > 0 || joins.some(({ include }) => include.touch);
     const targets = matcher
       .watching(table.model)
-      .filter((target) => audits.length === 0 || target.models.includes(table.model));
+      .filter((target) => !speaksOfOthers || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
     return { table, shape, isWatched: targets.length > 0, audits, joins };
   }
@@ -220,6 +224,10 @@ export class CaptureSession {
     const { id, table: known } = announced;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    if (change.kind === 'deleted' && this.#options.represent.has(known.table.model)) {
+      const images = change.row?.images() ?? null;
+      if (images !== null) rows.holdGone(known.table, images.old);
+    }
     for (const source of known.audits) this.#audit(change, known.table, source);
     for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
     if (!known.isWatched) return;
@@ -295,6 +303,12 @@ export class CaptureSession {
     });
   }
 
+  /** The Transaction is complete. */
+  async #releaseWhole(): Promise<void> {
+    await this.#release(false);
+    if (this.#options.enqueuer.staged >= MAX_WANTED) await this.#settle();
+  }
+
   /** The Transaction is longer than may be held back: what is known so far has to do. */
   async #releaseEarly(): Promise<void> {
     const { log, maxHeld } = this.#options;
@@ -310,12 +324,16 @@ export class CaptureSession {
   }
 
   async #release(isPartial: boolean): Promise<void> {
+    const { matcher, auditSources, maxHeld, log } = this.#options;
     const held = this.#held;
-    this.#held = null;
+    this.#held = held !== null && isPartial ? new HeldTransaction(maxHeld, held) : null;
     // Of Transactions before, and of this one where it was too long to be held back.
     await this.#settleCandidates();
-    if (held === null || this.#reader.messages.isMuted) return;
-    const { matcher, auditSources } = this.#options;
+    if (held === null || held.isEmpty) return;
+    if (this.#reader.messages.isMuted) {
+      log.debug({ changes: held.changes.length }, 'a Transaction fires nothing: walhook.mute() was called');
+      return;
+    }
     const candidates = releaseTransaction(held, {
       matcher,
       auditSources,
@@ -346,19 +364,20 @@ export class CaptureSession {
     const { enqueuer } = this.#options;
     if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
     this.#ended = null;
-    await enqueuer.makeRoom();
     const { open } = this.#reader;
-    if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
-    enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
-    enqueuer.flush();
-    await enqueuer.ready();
+    if (open !== null && (this.#held === null || this.#held.isEmpty)) {
+      enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
+      enqueuer.flush();
+    }
+    await enqueuer.makeRoom();
   }
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */
-function looksAhead({ auditSources, matcher, represent }: SessionOptions): boolean {
+function looksAhead({ auditSources, messageSources, matcher, represent }: SessionOptions): boolean {
   return (
     auditSources.length > 0 ||
+    messageSources.some((source) => source.allowMute) ||
     matcher.anyCollapses ||
     [...represent.values()].some(
       ({ model, includes }) => includes.length > 0 && matcher.watching(model).length > 0,

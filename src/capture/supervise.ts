@@ -15,7 +15,8 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
-import type { ReadingDefinitions } from '../definitions/reading.ts';
+import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
+import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import type { Matcher } from '../match/match.ts';
 import type { Alerts } from '../observe/alerts.ts';
 import type { QueueStore } from '../queue/store.ts';
@@ -23,10 +24,13 @@ import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkHistory, putProgress } from '../setup/history.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
-import { type Capturing, captureOnce } from './capture.ts';
+import { readPresetFit } from '../setup/presetFit.ts';
+import { startingWebhooks } from './beforeImages.ts';
+import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 
 import { RENEW_MS } from './lease.ts';
+import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
@@ -37,9 +41,7 @@ export interface CapturingOptions {
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   /** What is published of the webhooks in force. */
   readonly definitions: string;
   /** Wakes deliver in this process. */
@@ -124,18 +126,15 @@ async function lead(
   const state = await store.state();
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
-  const history = {
-    client: pool,
-    replication: services.replication,
-    store,
-    slotName,
-    publication,
-    nowMs: clock.now(),
-  };
+  const { replication } = services;
+  const history = { client: pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
+  const reading = await readingOf(options, pool);
+  const matcher = await startingMatcher(options, reading.models, pool);
+  const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
     pool,
@@ -157,10 +156,11 @@ async function lead(
         pool,
         store,
         notes: store,
-        ...options.reading,
-        matcher: options.matcher,
+        ...reading,
+        matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
-        limits: limitsOf(config),
+        misses,
+        limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
@@ -170,6 +170,7 @@ async function lead(
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             letServerStop(options, pool, capturing, ended.signal),
             watchSlot(options, pool, heartbeat, ended.signal),
+            keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
         clock,
@@ -183,6 +184,33 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
+}
+
+function startingMatcher(
+  { config, webhooks, log }: CapturingOptions,
+  models: ReadingDefinitions['models'],
+  pool: Pool,
+): Promise<Matcher> {
+  const { slot, publication } = config.postgres;
+  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+}
+
+function captureLimits({ limits }: Config): CaptureOptions['limits'] {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
 }
 
 /**
@@ -213,15 +241,6 @@ async function letServerStop(
 /** admin_shutdown, crash_shutdown, cannot_connect_now */
 function isStopping(error: unknown): boolean {
   return ['57P01', '57P02', '57P03'].includes(causeCode(error) ?? '');
-}
-
-function limitsOf({ limits }: Config) {
-  return {
-    valueBytes: limits.value,
-    eventBytes: limits.event,
-    messageBytes: limits.message,
-    lookahead: limits.lookahead,
-  };
 }
 
 function watchSlot(

@@ -2,8 +2,12 @@
 import type { Client } from 'pg';
 import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { companionTables } from '../config/watchedTables.ts';
 import { systemClock } from '../core/clock.ts';
 import { Scope } from '../core/lifecycle.ts';
+import { beforeImageFindings, missingBeforeImages } from '../definitions/beforeImages.ts';
+import { defineReading } from '../definitions/reading.ts';
+import { defineWebhooks } from '../definitions/webhooks.ts';
 import { readGaps } from '../queue/historyGaps.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
@@ -12,6 +16,7 @@ import type { Services } from '../services.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
 import { checkSurroundings } from '../setup/checkSurroundings.ts';
 import { compareHistory } from '../setup/history.ts';
+import { presetFindings, readPresetFit } from '../setup/presetFit.ts';
 import { readDatabaseState } from '../setup/state.ts';
 import { readSurroundings } from '../setup/surroundings.ts';
 import { loadConfigFile } from './configFile.ts';
@@ -41,7 +46,8 @@ async function allFindings(
   client: Client,
   store: QueueStore,
 ): Promise<Finding[]> {
-  const { config } = loaded;
+  const fit = await readPresetFit(client, loaded.config);
+  const { config } = fit;
   const names = namesOf(loaded);
   const nowMs = systemClock.now();
   const state = await readDatabaseState(client, names);
@@ -53,11 +59,13 @@ async function allFindings(
   const full = config.models.filter((model) => model.before_image === 'full');
   const database = checkDatabase({
     state,
+    environment: config.environment,
     slot: names.slot,
     publication: names.publication,
     plugin: 'pgoutput',
     patterns: config.postgres.tables,
     modelTables: config.models.map((model) => model.table),
+    companions: companionTables(config),
     store: bound,
     provider: surroundings.provider,
     durability: (await store.durability()).note,
@@ -83,7 +91,16 @@ async function allFindings(
     fullTables: full.map(({ table }) => `${table.schema}.${table.table}`),
     wantsOrigin: config.postgres.origin === 'none',
   });
-  return [...database, ...around];
+  const ofPreset = presetFindings(fit);
+  // What is said of the preset's tables together need not be said of one of them.
+  const isSaid = ofPreset.some(({ code }) => code === 'NO_BEFORE_IMAGE');
+  const missing = missingBeforeImages(defineWebhooks(config), defineReading(config).models, state.tables);
+  return [
+    ...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid),
+    ...ofPreset,
+    ...beforeImageFindings(missing),
+    ...around,
+  ];
 }
 
 function printed({ code, level, message, remedy }: Finding): string {

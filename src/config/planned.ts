@@ -9,9 +9,7 @@ const PLANNED: readonly string[] = [
   'queue.encryption_key',
   'queue.require_noeviction',
   'admin',
-  ...['webhooks.*', 'defaults'].flatMap((parent) =>
-    ['rate_limit', 'brake', 'backlog', 'ordering'].map((key) => `${parent}.${key}`),
-  ),
+  ...['webhooks.*', 'defaults'].flatMap((parent) => ['brake', 'backlog'].map((key) => `${parent}.${key}`)),
   'rows',
   'secrets',
   'retention',

@@ -6,8 +6,10 @@ import { z } from 'zod';
 import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
 import { allowedAddress, count, duration, identifier, secret, size, tableName, url } from './fields.ts';
+import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
+import { PRESET_NAMES } from './presets/preset.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -155,7 +157,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Cloud metadata services and the database and queue of walhook are always refused.'),
   preset: z
-    .enum(['peering-manager'])
+    .enum(PRESET_NAMES)
     .nullable()
     .default(null)
     .describe('Models, context and choices of an application.'),
@@ -196,17 +198,19 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 
-/** The JSON Schema of the file, for editors. */
+/** The JSON Schema of the file, for editors: what the parser takes, exports and variables included. */
 export function configJsonSchema(): Record<string, unknown> {
-  return {
-    title: 'walhook configuration',
-    ...z.toJSONSchema(configSchema, { io: 'input' }),
-  };
+  return { title: 'walhook configuration', ...withVariables(withExports(configShape())) };
+}
+
+/** The shape of the file once its variables are resolved and its exports translated, for the reference. */
+export function configShape(): Record<string, unknown> {
+  return z.toJSONSchema(configSchema, { io: 'input' });
 }
 
 /** The keys that an object at a path of the file may have, for suggestions. */
 export function keysAt(path: Path): readonly string[] {
-  let node: JsonSchema | undefined = z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
+  let node: JsonSchema | undefined = configShape() as JsonSchema;
   for (const part of path) {
     const choices: readonly JsonSchema[] = node?.anyOf ?? (node === undefined ? [] : [node]);
     node = choices

@@ -72,6 +72,11 @@ export class Enqueuer {
     this.#storedAtMs = options.clock.monotonic();
   }
 
+  /** Deliveries that no position covers yet. */
+  get staged(): number {
+    return this.#staged.length + this.#stagedFailed.length;
+  }
+
   add(webhook: string, delivery: QueuedDelivery): void {
     this.#staged.push({ webhook, delivery });
   }

@@ -7,6 +7,7 @@
  */
 import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
+import type { FlowStore } from './flow.ts';
 import type { NoteStore } from './notes.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
@@ -129,7 +130,7 @@ export interface CaptureStore {
 }
 
 /** Deliver's side. */
-export interface DeliverStore {
+export interface DeliverStore extends FlowStore {
   /** Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. */
   heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void>;
   /** Takes the jobs that are due, oldest first. */

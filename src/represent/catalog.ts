@@ -19,12 +19,12 @@ const FACTS = `
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
       where i.indrelid = c.oid and i.indisprimary
     ), '{}') as primary_key,
-    exists (
-      select from pg_catalog.pg_trigger t
+    (
+      select bool_or(t.tgenabled in ('O', 'A')) from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where t.tgrelid = c.oid and n.nspname = 'walhook' and p.proname = 'stamp'
-    ) as is_tracked,
+    ) as is_stamping,
     (
       select coalesce(json_agg(json_build_object(
         'column', a.attname, 'schema', tn.nspname, 'table', tc.relname, 'target', ta.attname) order by a.attnum), '[]')
@@ -104,12 +104,13 @@ export class Catalog {
   async facts(relation: Relation): Promise<TableFacts> {
     const { rows } = await this.#pool.query<{
       primary_key: string[];
-      is_tracked: boolean;
+      is_stamping: boolean | null;
       foreign_keys: ForeignKey[];
     }>(FACTS, [relation.oid]);
     return {
       primaryKey: rows[0]?.primary_key ?? [],
-      isTracked: rows[0]?.is_tracked ?? false,
+      isTracked: (rows[0]?.is_stamping ?? null) !== null,
+      isStamping: rows[0]?.is_stamping ?? false,
       foreignKeys: rows[0]?.foreign_keys ?? [],
       types: await this.#types(unknownTypes(relation)),
     };

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
+import { companionTables } from '../config/watchedTables.ts';
 import { WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
@@ -11,6 +12,7 @@ import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
 import { readIdentityStates } from './identities.ts';
 import { planSetup, type SectionName, type SetupPlan, type SetupWish } from './plan.ts';
+import { readPresetFit } from './presetFit.ts';
 import { findMisfit, type Misfit, rebind, refuseMisfit } from './rebind.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
 
@@ -38,13 +40,13 @@ export async function readPlan(
   request: Omit<SetupRequest, 'timeoutMs' | 'replication'>,
 ): Promise<{ state: DatabaseState; plan: SetupPlan }> {
   const state = await readDatabaseState(client, names);
-  const wanted = config.models.filter((model) => model.before_image === 'full').map((model) => model.table);
+  const { config: fitted, notes } = await readPresetFit(client, config);
+  const wanted = fitted.models.filter((model) => model.before_image === 'full').map((model) => model.table);
   const fullImages = request.identities === true ? await readIdentityStates(client, wanted) : [];
   const replacesLost = request.acceptGap === true || request.adopt === true;
-  return {
-    state,
-    plan: planSetup(state, { ...wishOf(config, state, request.only), fullImages, replacesLost }),
-  };
+  const wish = { ...wishOf(fitted, state, request.only), fullImages, replacesLost };
+  const plan = planSetup(state, wish);
+  return { state, plan: { ...plan, notes: [...notes, ...plan.notes] } };
 }
 
 /** Does it. `tell` receives one line per step. Idempotent. */
@@ -149,6 +151,7 @@ function wishOf(config: Config, state: DatabaseState, only: readonly SectionName
     publication: config.postgres.publication,
     patterns: config.postgres.tables,
     modelTables: config.models.map((model) => model.table),
+    companions: companionTables(config),
     only,
     schemaSql: readSql('schema.sql'),
     role: state.role.name,

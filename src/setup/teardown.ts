@@ -36,6 +36,14 @@ export async function planTeardown(
     }
     statements.push(`select pg_drop_replication_slot(${literal(names.slot)});`);
   }
+  const others = await otherSlots(client, names.slot);
+  if (others.length > 0) {
+    notes.push(
+      `publication, helpers and tracked tables stay, for the slot ${others.join(', ')} is bound too`,
+    );
+    statements.push(`delete from walhook.installation where slot = ${literal(names.slot)};`);
+    return { losses, statements, notes };
+  }
   if (state.publication !== null) {
     if (await isOurs(client, names.publication))
       statements.push(`drop publication ${ident(names.publication)};`);
@@ -67,6 +75,19 @@ async function hasUndelivered(client: Client, state: DatabaseState, names: Teard
     [names.slot, `"${names.publication}"`],
   );
   return rows.length > 0;
+}
+
+/** Slots of this database that are bound to queues of their own, and use the same helpers. */
+async function otherSlots(client: Client, slot: string): Promise<string[]> {
+  const { rows: found } = await client.query<{ there: boolean }>(
+    "select to_regclass('walhook.installation') is not null as there",
+  );
+  if (found[0]?.there !== true) return [];
+  const { rows } = await client.query<{ slot: string }>(
+    'select slot from walhook.installation where slot <> $1 order by slot',
+    [slot],
+  );
+  return rows.map((row) => row.slot);
 }
 
 async function isOurs(client: Client, publication: string): Promise<boolean> {

@@ -13,7 +13,7 @@ interface Job {
   done: number;
 }
 
-type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks';
+type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks' | 'swapFlow';
 /** lost: it was done and the answer never came · refused: it was not done. */
 type Fault = 'lost' | 'refused';
 
@@ -26,6 +26,7 @@ export class MemoryStore implements DeliverStore {
   fault: (operation: Operation, process: string) => Fault | null = () => null;
   readonly #seen = new Map<string, number>();
   readonly #callbacks: ((webhooks: readonly string[]) => void)[] = [];
+  readonly #flows = new Map<string, string>();
   #nextId = 1;
 
   add(webhook: string, deliveries: readonly QueuedDelivery[], more: Partial<Job> = {}): void {
@@ -115,6 +116,19 @@ export class MemoryStore implements DeliverStore {
     return this.#perform('recover', process, () => {
       for (const job of this.jobs) if (job.owner === process && !known.includes(job.id)) job.owner = null;
     });
+  }
+
+  swapFlow(webhook: string, expected: string | null, next: string) {
+    return this.#perform('swapFlow', '', () => {
+      const current = this.#flows.get(webhook) ?? null;
+      if (current !== expected) return { isSwapped: false, current };
+      this.#flows.set(webhook, next);
+      return { isSwapped: true, current: next };
+    });
+  }
+
+  flows(): Promise<ReadonlyMap<string, string>> {
+    return Promise.resolve(this.#flows);
   }
 
   dueWebhooks(nowMs: number): Promise<string[]> {

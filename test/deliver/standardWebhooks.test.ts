@@ -12,7 +12,7 @@ import { compileTemplate } from '../../src/template/engine.ts';
 import { openSink, type Received } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
 import { MemoryStore } from './memoryStore.ts';
-import { deliveries, deliverTarget } from './webhooks.ts';
+import { deliveries, deliverTarget, guard } from './webhooks.ts';
 
 const FIRST = `whsec_${Buffer.from('a key of twenty-four byt').toString('base64')}`;
 const SECOND = `whsec_${Buffer.from('another one of this kind').toString('base64')}`;
@@ -28,6 +28,7 @@ async function sent(target: Partial<DeliverTarget>): Promise<Received> {
     userAgent: 'walhook/test',
     clock: systemClock,
     log: SILENT,
+    addresses: guard(),
     failpoint: NO_FAILPOINT,
     shutdownMs: 5_000,
   });

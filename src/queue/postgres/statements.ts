@@ -1,4 +1,5 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
+import { isFirstOfItsRows } from './rowStatements.ts';
 
 export interface Statements {
   readonly flush: string;
@@ -17,7 +18,8 @@ export interface Statements {
 export function statementsFor(q: string): Statements {
   return {
     // $1 fence, $2 from, $3 to, $4 definitions; $5–$10 batches; $11–$18 failed Deliveries; $19 channel,
-    // $20 sender. A list that is too long for a notification is cut; polling finds the rest.
+    // $20 sender,
+    // $21–$22 rows of the batches. A list that is too long for a notification is cut; polling finds the rest.
     flush: `
       with guard as (
         update ${q}.store set position = $3, definitions = coalesce($4, definitions)
@@ -25,13 +27,15 @@ export function statementsFor(q: string): Statements {
         returning true
       ),
       batch as (
-        select * from unnest($5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[])
-          with ordinality as b (webhook, size, bytes, first_id, last_id, payload, place)
+        select * from unnest($5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $21::text[], $22::text[])
+          with ordinality as b (webhook, size, bytes, first_id, last_id, payload, row_a, row_b, place)
         where exists (select from guard)
       ),
       job as (
-        insert into ${q}.job (webhook, size, bytes, first_id, last_id, payload)
-        select webhook, size, bytes, first_id, last_id, payload from batch order by place
+        insert into ${q}.job (webhook, size, bytes, first_id, last_id, payload, row_a, row_b, place)
+        select webhook, size, bytes, first_id, last_id, payload, row_a, row_b,
+          case when row_a is not null then nextval('${q}.job_place') end
+        from (select * from batch order by place) as ordered
       ),
       bad as (
         insert into ${q}.failed (id, webhook, failed_ms, attempts, reason, detail, bytes, payload)
@@ -87,8 +91,9 @@ export function statementsFor(q: string): Statements {
         select coalesce((select is_paused from ${q}.webhook where key = $1), false) as is_paused
       ),
       picked as (
-        select id from ${q}.job
+        select id from ${q}.job j
         where webhook = $1 and owner is null and due_ms <= $4 and not (select is_paused from state)
+          and ${isFirstOfItsRows(q, 'j')}
         order by due_ms, id limit $3
         for update skip locked
       ),
@@ -121,19 +126,19 @@ export function statementsFor(q: string): Statements {
       finished as (
         delete from ${q}.job j using input i
         where j.id = i.id and j.owner = $1 and i.is_last
-        returning j.id, j.webhook, i.outcomes, i.delivered
+        returning j.id, j.webhook, i.outcomes, i.delivered, j.row_a, j.row_b, j.place
       ),
       going_on as (
         update ${q}.job j set done = j.done | i.mask from input i
         where j.id = i.id and j.owner = $1 and not i.is_last
-        returning j.id, j.webhook, i.outcomes, i.delivered
+        returning j.id, j.webhook, i.outcomes, i.delivered, j.row_a, j.row_b, j.place
       ),
       mine as (
         select * from finished union all select * from going_on
       ),
       retry as (
-        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, payload)
-        select m.webhook, r.due_ms, r.attempts, 1, r.bytes, r.event_id, r.event_id, r.payload
+        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, payload, row_a, row_b, place)
+        select m.webhook, r.due_ms, r.attempts, 1, r.bytes, r.event_id, r.event_id, r.payload, m.row_a, m.row_b, m.place
         from unnest($7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::text[], $12::text[])
           as r (job, due_ms, attempts, bytes, event_id, payload)
         join mine m on m.id = r.job

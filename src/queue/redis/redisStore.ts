@@ -20,6 +20,7 @@ import {
   type StoreState,
 } from '../store.ts';
 import { newSender, readWake } from '../wake.ts';
+import { SWAP_FLOW } from './flowScripts.ts';
 import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, PUT_NOTE, REBIND, RELEASE, REPORT } from './scripts.ts';
 
 export interface RedisStoreOptions {
@@ -98,9 +99,14 @@ export class RedisStore implements QueueStore {
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
-    const all = await this.#call(() => this.#redis.hgetall(`${this.#prefix}note`));
-    const found = Object.entries(all).filter(([key]) => key.startsWith(prefix));
-    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+    const hash = `${this.#prefix}note`;
+    const keys = (await this.#call(() => this.#redis.hkeys(hash)))
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+    if (keys.length === 0) return new Map();
+    const texts = await this.#call(() => this.#redis.hmget(hash, ...keys));
+    // One that was removed in between is none.
+    return new Map(keys.flatMap((key, i) => (texts[i] == null ? [] : [[key, texts[i] ?? ''] as const])));
   }
 
   async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
@@ -129,12 +135,13 @@ export class RedisStore implements QueueStore {
       this.#channel,
       this.#sender,
       batches.length,
-      ...batches.flatMap(({ webhook, size, bytes, firstId, lastId, payload }) => [
+      ...batches.flatMap(({ webhook, size, bytes, firstId, lastId, rows, payload }) => [
         webhook,
         size,
         bytes,
         firstId,
         lastId,
+        rows.join(' '),
         payload,
       ]),
       failed.length,
@@ -186,6 +193,16 @@ export class RedisStore implements QueueStore {
 
   async dueWebhooks(nowMs: number): Promise<string[]> {
     return await this.#call(() => this.#redis.zrangebyscore(`${this.#prefix}due`, '-inf', nowMs));
+  }
+
+  async swapFlow(webhook: string, expected: string | null, next: string) {
+    const answer = await this.#script(SWAP_FLOW, [webhook, expected ?? '', next]);
+    const [isSwapped, current] = answer as [number, string];
+    return { isSwapped: isSwapped === 1, current: current === '' ? null : current };
+  }
+
+  async flows(): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#call(() => this.#redis.hgetall(`${this.#prefix}flow`))));
   }
 
   async onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {

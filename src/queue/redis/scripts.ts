@@ -11,6 +11,7 @@
  *   p count:WEBHOOK      hash    counters, is_paused
  *   p ready:WEBHOOK      zset    job id → due (0 for a first try), so that ties go in order of id
  *   p job:ID             hash    the job
+ *   p row:WEBHOOK:ROW    list    ids of the jobs of a row that are not done, where order matters (rowScripts.ts)
  *   p owned:PROCESS      set     ids of the jobs a process has taken
  *   p process            zset    process → last sign of life (ms)
  *   p failed:WEBHOOK     zset    Delivery id → when it failed (ms)
@@ -18,6 +19,8 @@
  *
  * Every script takes `p store` as its one declared key and `p` as its first argument.
  */
+
+import { ROWS } from './rowScripts.ts';
 
 const COMMON = `
 local p = ARGV[1]
@@ -37,6 +40,7 @@ local function add_job(w, due, attempts, size, bytes, first, last, payload)
     'bytes', bytes, 'done', 0, 'first_id', first, 'last_id', last, 'payload', payload)
   redis.call('ZADD', p .. 'ready:' .. w, due, id)
   redis.call('ZADD', p .. 'due', 'LT', due, w)
+  return id
 end
 local function add_failed(w, id, failed_ms, attempts, reason, detail, bytes, payload)
   redis.call('HSET', p .. 'delivery:' .. id, 'attempts', attempts, 'reason', reason, 'detail', detail,
@@ -56,8 +60,8 @@ local function give_back(id)
 end
 `;
 
-/** p, fence, from, to, definitions or '', channel, sender, n, n batches of 6, m, m failed of 8 → done | fenced */
-export const FLUSH = `${COMMON}
+/** p, fence, from, to, definitions or '', channel, sender, n, n batches of 7, m, m failed of 8 → done | fenced */
+export const FLUSH = `${COMMON}${ROWS}
 local fence, from, to, definitions, channel, sender = arg(), arg(), arg(), arg(), arg(), arg()
 local store = redis.call('HMGET', KEYS[1], 'fence', 'position')
 if store[1] ~= fence then return 'fenced' end
@@ -67,8 +71,8 @@ if store[2] ~= from then
 end
 local woken, list = {}, {}
 for _ = 1, tonumber(arg()) do
-  local w, size, bytes, first, last, payload = arg(), arg(), arg(), arg(), arg(), arg()
-  add_job(w, 0, 0, size, bytes, first, last, payload)
+  local w, size, bytes, first, last, rows, payload = arg(), arg(), arg(), arg(), arg(), arg(), arg()
+  rows_join(w, add_job(w, 0, 0, size, bytes, first, last, payload), rows)
   count(w, 'pending', size)
   count(w, 'pending_bytes', bytes)
   if not woken[w] then woken[w] = true list[#list + 1] = w end
@@ -131,17 +135,18 @@ return result
 `;
 
 /** p, process, n, n jobs of 6, m, m retries of 6, k, k failed of 8 */
-export const REPORT = `${COMMON}
+export const REPORT = `${COMMON}${ROWS}
 local owned = p .. 'owned:' .. arg()
-local mine = {}
+local mine, ended = {}, {}
 for _ = 1, tonumber(arg()) do
   local id, mask, is_last, outcomes, delivered, bytes = arg(), tonumber(arg()), arg(), tonumber(arg()), tonumber(arg()), tonumber(arg())
   if redis.call('SISMEMBER', owned, id) == 1 then
     local job = p .. 'job:' .. id
-    local j = redis.call('HMGET', job, 'webhook', 'done')
+    local j = redis.call('HMGET', job, 'webhook', 'done', 'rows')
     local w = j[1]
     mine[id] = w
     if is_last == '1' then
+      if j[3] then ended[id] = j[3] end
       redis.call('DEL', job)
       redis.call('SREM', owned, id)
     else
@@ -157,7 +162,11 @@ for _ = 1, tonumber(arg()) do
   local job, due, attempts, bytes, event_id, payload = arg(), arg(), arg(), arg(), arg(), arg()
   local w = mine[job]
   if w then
-    add_job(w, due, attempts, 1, bytes, event_id, event_id, payload)
+    local id = add_job(w, due, attempts, 1, bytes, event_id, event_id, payload)
+    if ended[job] then
+      rows_replace(w, job, id, ended[job])
+      ended[job] = nil
+    end
     count(w, 'pending', 1)
     count(w, 'delayed', 1)
   end
@@ -167,6 +176,7 @@ for _ = 1, tonumber(arg()) do
   local w = mine[job]
   if w then add_failed(w, id, failed_ms, attempts, reason, detail, bytes, payload) end
 end
+for id, rows in pairs(ended) do rows_leave(mine[id], id, rows) end
 `;
 
 /** p, process, ids… */

@@ -1,0 +1,606 @@
+/**
+ * Peering Manager's models with webhook support as they are in its source (1.10): the order and the members
+ * of each REST serializer, of its nested serializer and of Django's own serialisation, what a model calls
+ * itself, and what background jobs write. Data only; `presetModels.ts` makes Models of it.
+ */
+import {
+  BGP_SESSION_STATUS,
+  CONNECTION_STATUS,
+  DATA_SOURCE_STATUS,
+  DATA_SOURCE_TYPE,
+  STATUS,
+} from './choices.ts';
+
+export interface PresetModel {
+  readonly app: string;
+  readonly name: string;
+  /** Below `/api/<app>/` and, but for the app peering, `/<app>/`. */
+  readonly path: string;
+  /** It has no page of its own: `display_url` is not among its fields. */
+  readonly isPageless?: boolean;
+  /** What the object calls itself. */
+  readonly display: string;
+  /** The serializer's fields, but for those of `absent`. */
+  readonly fields: readonly string[];
+  /** Fields that no row holds; docs/peering-manager.md says why. */
+  readonly absent?: readonly string[];
+  /** The nested serializer's fields. */
+  readonly brief: readonly string[];
+  /** Foreign keys that the serializer nests. */
+  readonly nested?: readonly string[];
+  readonly choices?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Many-to-many fields, by the model they lead to. */
+  readonly lists?: Readonly<Record<string, 'routingpolicy' | 'community'>>;
+  readonly isTagged: boolean;
+  /** Model order of the columns. */
+  readonly columns: readonly string[];
+  /** Written by jobs, without a change log and without a webhook. */
+  readonly ignored?: readonly string[];
+  readonly texts?: Readonly<Record<string, string>>;
+}
+
+const HEAD = ['id', 'url', 'display_url', 'display'] as const;
+const TAIL = ['tags', 'created', 'updated'] as const;
+const CONTEXT = ['local_context_data', 'config_context'] as const;
+const NAMED = [...HEAD, 'name'] as const;
+const SLUGGED = [...HEAD, 'name', 'slug'] as const;
+const LOGGED = ['created', 'updated', 'local_context_data'] as const;
+const PRIMARY = [...LOGGED, 'description', 'comments'] as const;
+const ORGANISATIONAL = [...LOGGED, 'name', 'slug', 'description'] as const;
+const SYNCHRONISED = [
+  ...LOGGED,
+  'data_source',
+  'data_file',
+  'data_path',
+  'auto_synchronisation_enabled',
+  'data_synchronised',
+  'description',
+  'comments',
+  'name',
+  'template',
+  'jinja2_trim',
+  'jinja2_lstrip',
+] as const;
+
+const POLICIES = {
+  import_routing_policies: 'routingpolicy',
+  export_routing_policies: 'routingpolicy',
+  communities: 'community',
+} as const;
+const POLICY_FIELDS = Object.keys(POLICIES);
+const POLLED = [
+  'bgp_state',
+  'received_prefix_count',
+  'accepted_prefix_count',
+  'advertised_prefix_count',
+  'last_established_state',
+] as const;
+
+/** Where the fields of a serializer leave out what no row holds. */
+function without(fields: readonly string[], absent: readonly string[]): readonly string[] {
+  return fields.filter((field) => !absent.includes(field));
+}
+
+const SESSION_COLUMNS = [
+  'status',
+  'password',
+  'encrypted_password',
+  'multihop_ttl',
+  'passive',
+  'bfd',
+  ...POLLED,
+] as const;
+const SESSION_DERIVED = ['config_context', 'exists_in_peeringdb', 'is_abandoned'] as const;
+
+export const MODELS: readonly PresetModel[] = [
+  {
+    app: 'peering',
+    name: 'autonomoussystem',
+    path: 'autonomous-systems',
+    display: 'AS{{ asn }} - {{ name }}',
+    fields: without(
+      [
+        ...HEAD,
+        'asn',
+        'name',
+        'name_peeringdb_sync',
+        'description',
+        'comments',
+        'irr_as_set',
+        'irr_as_set_peeringdb_sync',
+        'ipv6_max_prefixes',
+        'ipv6_max_prefixes_peeringdb_sync',
+        'ipv4_max_prefixes',
+        'ipv4_max_prefixes_peeringdb_sync',
+        ...POLICY_FIELDS,
+        'prefixes',
+        'retrieve_prefixes',
+        'as_list',
+        'retrieve_as_list',
+        'irr_sources_override',
+        'irr_ipv6_prefixes_args_override',
+        'irr_ipv4_prefixes_args_override',
+        'affiliated',
+        ...CONTEXT,
+        ...TAIL,
+      ],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: [...HEAD, 'asn', 'name', 'ipv6_max_prefixes', 'ipv4_max_prefixes'],
+    lists: POLICIES,
+    isTagged: true,
+    columns: [
+      ...PRIMARY,
+      'asn',
+      'name',
+      'name_peeringdb_sync',
+      'irr_as_set',
+      'irr_as_set_peeringdb_sync',
+      'ipv6_max_prefixes',
+      'ipv6_max_prefixes_peeringdb_sync',
+      'ipv4_max_prefixes',
+      'ipv4_max_prefixes_peeringdb_sync',
+      'prefixes',
+      'retrieve_prefixes',
+      'as_list',
+      'retrieve_as_list',
+      'irr_sources_override',
+      'irr_ipv6_prefixes_args_override',
+      'irr_ipv4_prefixes_args_override',
+      'affiliated',
+    ],
+    ignored: ['prefixes', 'as_list'],
+  },
+  {
+    app: 'peering',
+    name: 'bgpgroup',
+    path: 'bgp-groups',
+    display: '{{ name }}',
+    fields: without(
+      [...SLUGGED, 'description', 'status', ...POLICY_FIELDS, ...CONTEXT, ...TAIL],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: [...SLUGGED, 'status'],
+    choices: { status: STATUS },
+    lists: POLICIES,
+    isTagged: true,
+    columns: [...ORGANISATIONAL, 'status'],
+  },
+  {
+    app: 'peering',
+    name: 'directpeeringsession',
+    path: 'direct-peering-sessions',
+    display: '{{ relationship.name }} - AS{{ autonomous_system.asn }} - IP {{ ip_address }}',
+    fields: without(
+      [
+        ...HEAD,
+        'service_reference',
+        'local_autonomous_system',
+        'local_ip_address',
+        'autonomous_system',
+        'bgp_group',
+        'ip_address',
+        'status',
+        'relationship',
+        'password',
+        'encrypted_password',
+        'multihop_ttl',
+        'passive',
+        ...POLICY_FIELDS,
+        'bfd',
+        'router',
+        'connection',
+        ...CONTEXT,
+        ...POLLED,
+        'comments',
+        ...TAIL,
+      ],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: [...HEAD, 'ip_address', 'status'],
+    nested: [
+      'local_autonomous_system',
+      'autonomous_system',
+      'bgp_group',
+      'relationship',
+      'bfd',
+      'router',
+      'connection',
+    ],
+    choices: { status: BGP_SESSION_STATUS },
+    lists: POLICIES,
+    isTagged: true,
+    columns: [
+      ...PRIMARY,
+      'service_reference',
+      'autonomous_system',
+      ...SESSION_COLUMNS,
+      'local_autonomous_system',
+      'local_ip_address',
+      'ip_address',
+      'bgp_group',
+      'relationship',
+      'router',
+      'connection',
+    ],
+    ignored: POLLED,
+  },
+  {
+    app: 'peering',
+    name: 'internetexchange',
+    path: 'internet-exchanges',
+    display: '{{ name }}',
+    fields: without(
+      [
+        ...HEAD,
+        'peeringdb_ixlan',
+        'peeringdb_prefixes',
+        'ixapi_endpoint',
+        'name',
+        'slug',
+        'description',
+        'status',
+        'local_autonomous_system',
+        ...POLICY_FIELDS,
+        ...CONTEXT,
+        ...TAIL,
+      ],
+      ['peeringdb_prefixes', 'config_context'],
+    ),
+    absent: ['peeringdb_prefixes', 'config_context'],
+    brief: [...SLUGGED, 'status'],
+    nested: ['ixapi_endpoint', 'local_autonomous_system'],
+    choices: { status: STATUS },
+    lists: POLICIES,
+    isTagged: true,
+    columns: [...ORGANISATIONAL, 'status', 'peeringdb_ixlan', 'ixapi_endpoint', 'local_autonomous_system'],
+  },
+  {
+    app: 'peering',
+    name: 'internetexchangepeeringsession',
+    path: 'internet-exchange-peering-sessions',
+    display:
+      '{% if ixp_connection %}{{ ixp_connection.internet_exchange_point.name }} - {% endif %}' +
+      'AS{{ autonomous_system.asn }} - IP {{ ip_address }}',
+    fields: without(
+      [
+        ...HEAD,
+        'service_reference',
+        'autonomous_system',
+        'ixp_connection',
+        'ip_address',
+        'status',
+        'password',
+        'encrypted_password',
+        'multihop_ttl',
+        'passive',
+        'is_route_server',
+        ...POLICY_FIELDS,
+        'bfd',
+        ...CONTEXT,
+        'exists_in_peeringdb',
+        'is_abandoned',
+        ...POLLED,
+        'comments',
+        ...TAIL,
+      ],
+      SESSION_DERIVED,
+    ),
+    absent: SESSION_DERIVED,
+    brief: [...HEAD, 'ip_address', 'status', 'is_route_server'],
+    nested: ['autonomous_system', 'ixp_connection', 'bfd'],
+    choices: { status: BGP_SESSION_STATUS },
+    lists: POLICIES,
+    isTagged: true,
+    columns: [
+      ...PRIMARY,
+      'service_reference',
+      'autonomous_system',
+      'ip_address',
+      ...SESSION_COLUMNS,
+      'ixp_connection',
+      'is_route_server',
+    ],
+    ignored: POLLED,
+  },
+  {
+    app: 'peering',
+    name: 'routingpolicy',
+    path: 'routing-policies',
+    display: '{{ name }}',
+    fields: without(
+      [...SLUGGED, 'description', 'type', 'weight', 'address_family', 'communities', ...CONTEXT, ...TAIL],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: [...SLUGGED, 'type'],
+    lists: { communities: 'community' },
+    isTagged: true,
+    columns: [...ORGANISATIONAL, 'type', 'weight', 'address_family'],
+  },
+  {
+    app: 'bgp',
+    name: 'community',
+    path: 'communities',
+    display: '{{ name }}',
+    fields: without(
+      [...SLUGGED, 'description', 'value', 'type', 'category', 'private', 'kind', ...CONTEXT, ...TAIL],
+      ['kind', 'config_context'],
+    ),
+    absent: ['kind', 'config_context'],
+    brief: [...SLUGGED, 'value', 'type'],
+    isTagged: true,
+    columns: [...ORGANISATIONAL, 'value', 'type', 'category', 'private'],
+  },
+  {
+    app: 'bgp',
+    name: 'relationship',
+    path: 'relationships',
+    display: '{{ name }}',
+    fields: [...SLUGGED, 'description', 'color', ...TAIL],
+    brief: SLUGGED,
+    isTagged: true,
+    columns: [...ORGANISATIONAL, 'color'],
+  },
+  {
+    app: 'core',
+    name: 'datasource',
+    path: 'data-sources',
+    display: '{{ name }}',
+    fields: [
+      ...NAMED,
+      'type',
+      'source_url',
+      'enabled',
+      'status',
+      'description',
+      'comments',
+      'parameters',
+      'ignore_rules',
+      'created',
+      'updated',
+    ],
+    absent: ['file_count'],
+    brief: NAMED,
+    choices: { type: DATA_SOURCE_TYPE, status: DATA_SOURCE_STATUS },
+    isTagged: true,
+    columns: [
+      ...PRIMARY,
+      'name',
+      'type',
+      'source_url',
+      'status',
+      'enabled',
+      'ignore_rules',
+      'parameters',
+      'last_synchronised',
+    ],
+    ignored: ['status', 'last_synchronised'],
+  },
+  {
+    app: 'devices',
+    name: 'configuration',
+    path: 'configurations',
+    display: '{{ name }}',
+    fields: [...NAMED, 'description', 'template', 'jinja2_trim', 'jinja2_lstrip', 'comments', ...TAIL],
+    brief: NAMED,
+    isTagged: true,
+    columns: SYNCHRONISED,
+    ignored: ['data_synchronised'],
+  },
+  {
+    app: 'devices',
+    name: 'platform',
+    path: 'platforms',
+    isPageless: true,
+    display: '{{ name }}',
+    fields: [
+      'id',
+      'url',
+      'display',
+      'name',
+      'slug',
+      'description',
+      'password_algorithm',
+      'napalm_driver',
+      'napalm_args',
+      ...TAIL,
+    ],
+    brief: ['id', 'url', 'display', 'name', 'slug'],
+    isTagged: true,
+    columns: [...ORGANISATIONAL, 'napalm_driver', 'napalm_args', 'password_algorithm'],
+  },
+  {
+    app: 'devices',
+    name: 'router',
+    path: 'routers',
+    display: '{{ name }}',
+    fields: without(
+      [
+        ...NAMED,
+        'hostname',
+        'platform',
+        'status',
+        'encrypt_passwords',
+        'poll_bgp_sessions_state',
+        'poll_bgp_sessions_last_updated',
+        'configuration_template',
+        'communities',
+        'local_autonomous_system',
+        'netbox_device_id',
+        ...CONTEXT,
+        'napalm_username',
+        'napalm_password',
+        'napalm_timeout',
+        'napalm_args',
+        'comments',
+        ...TAIL,
+      ],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: [...NAMED, 'hostname'],
+    nested: ['platform', 'configuration_template', 'local_autonomous_system'],
+    choices: { status: STATUS },
+    lists: { communities: 'community' },
+    isTagged: true,
+    columns: [
+      ...LOGGED,
+      'data_source',
+      'data_file',
+      'data_path',
+      'data_pushed',
+      'description',
+      'comments',
+      'local_autonomous_system',
+      'name',
+      'hostname',
+      'platform',
+      'status',
+      'encrypt_passwords',
+      'poll_bgp_sessions_state',
+      'poll_bgp_sessions_last_updated',
+      'configuration_template',
+      'netbox_device_id',
+      'napalm_username',
+      'napalm_password',
+      'napalm_timeout',
+      'napalm_args',
+    ],
+    ignored: ['poll_bgp_sessions_last_updated', 'data_pushed'],
+  },
+  {
+    app: 'messaging',
+    name: 'contact',
+    path: 'contacts',
+    display: '{{ name }}',
+    fields: [...NAMED, 'title', 'phone', 'email', 'address', 'description', 'comments', ...TAIL],
+    brief: NAMED,
+    isTagged: true,
+    columns: [...PRIMARY, 'name', 'title', 'phone', 'email', 'address'],
+  },
+  {
+    app: 'messaging',
+    name: 'contactrole',
+    path: 'contact-roles',
+    display: '{{ name }}',
+    fields: [...SLUGGED, 'description', ...TAIL],
+    brief: SLUGGED,
+    isTagged: true,
+    columns: ORGANISATIONAL,
+  },
+  {
+    app: 'messaging',
+    name: 'email',
+    path: 'emails',
+    display: '{{ name }}',
+    fields: [...NAMED, 'subject', 'template', 'jinja2_trim', 'jinja2_lstrip', 'comments', ...TAIL],
+    brief: ['id', 'url', 'display', 'name'],
+    isTagged: true,
+    columns: [...SYNCHRONISED, 'subject'],
+    ignored: ['data_synchronised'],
+  },
+  {
+    app: 'net',
+    name: 'bfd',
+    path: 'bfd',
+    display: '{{ name }}',
+    fields: without(
+      [
+        ...SLUGGED,
+        'description',
+        'minimum_transmit_interval',
+        'minimum_receive_interval',
+        'detection_multiplier',
+        'hold_time',
+        ...CONTEXT,
+        ...TAIL,
+      ],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: SLUGGED,
+    isTagged: true,
+    columns: [
+      ...ORGANISATIONAL,
+      'minimum_transmit_interval',
+      'minimum_receive_interval',
+      'detection_multiplier',
+      'hold_time',
+    ],
+  },
+  {
+    app: 'net',
+    name: 'connection',
+    path: 'connections',
+    display:
+      '{% if internet_exchange_point %}{{ internet_exchange_point.name }}{% endif %}' +
+      '{% if router %}{% if internet_exchange_point %} on {% endif %}{{ router.name }}' +
+      '{% if interface %} {{ interface }}{% endif %}{% endif %}' +
+      '{% if not internet_exchange_point and not router %}Connection #{{ id }}{% endif %}',
+    fields: without(
+      [
+        ...NAMED,
+        'peeringdb_netixlan',
+        'status',
+        'vlan',
+        'mac_address',
+        'ipv6_address',
+        'ipv4_address',
+        'internet_exchange_point',
+        'router',
+        'interface',
+        'description',
+        ...CONTEXT,
+        'comments',
+        ...TAIL,
+      ],
+      ['config_context'],
+    ),
+    absent: ['config_context'],
+    brief: [...NAMED, 'mac_address', 'ipv6_address', 'ipv4_address'],
+    nested: ['internet_exchange_point', 'router'],
+    choices: { status: CONNECTION_STATUS },
+    isTagged: true,
+    columns: [
+      ...PRIMARY,
+      'peeringdb_netixlan',
+      'status',
+      'vlan',
+      'mac_address',
+      'ipv6_address',
+      'ipv4_address',
+      'internet_exchange_point',
+      'router',
+      'interface',
+    ],
+    texts: { name: '{{ display }}' },
+  },
+];
+
+/** Models without webhooks of their own whose rows stand in the `data` of others. */
+export const NESTED_MODELS: readonly PresetModel[] = [
+  {
+    app: 'extras',
+    name: 'tag',
+    path: 'tags',
+    display: '{{ name }}',
+    fields: [...SLUGGED, 'color', 'description', 'created', 'updated'],
+    brief: [...SLUGGED, 'color'],
+    isTagged: false,
+    columns: ['created', 'updated', 'name', 'slug', 'color', 'description'],
+  },
+  {
+    app: 'extras',
+    name: 'ixapi',
+    path: 'ix-api',
+    display: '{{ name }}',
+    fields: NAMED,
+    brief: NAMED,
+    isTagged: false,
+    columns: ['created', 'updated', 'name'],
+  },
+];
