@@ -89,6 +89,7 @@ function addDatabaseCommands(cli: Cli): void {
     .option('--timeout <duration>', 'how long to wait for the slot', '60s')
     .option('--identities', 'set REPLICA IDENTITY FULL where models say before_image: full')
     .option('--accept-gap', 'after Changes were missed: print and store the Gap, and start a new Generation')
+    .option('--role <name>', 'with --print: print the least that the role of run needs, too')
     .option('--adopt', 'bind to this database, though another one is recorded')
     .action(async (options: SetupOptions) => {
       const { setup } = await import('./commands/setup.ts');

@@ -1,12 +1,16 @@
 /** `walhook setup` and `walhook teardown`. */
+import type { Client } from 'pg';
+import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { connect } from '../database/connect.ts';
 import { servicesOf } from '../services.ts';
 import { performSetup, readPlan } from '../setup/perform.ts';
-import type { SectionName, SetupPlan } from '../setup/plan.ts';
-import { readDatabaseState } from '../setup/state.ts';
+import { chooseTables, type SectionName, type SetupPlan } from '../setup/plan.ts';
+import { readProvider } from '../setup/provider.ts';
+import { planRole } from '../setup/rolePlan.ts';
+import { type DatabaseState, readDatabaseState } from '../setup/state.ts';
 import { planTeardown } from '../setup/teardown.ts';
 import { loadConfigFile } from './configFile.ts';
 import { namesOf, openServices } from './connections.ts';
@@ -23,6 +27,8 @@ export interface SetupOptions extends CommonOptions {
   readonly identities?: boolean;
   readonly acceptGap?: boolean;
   readonly adopt?: boolean;
+  /** With --print: the role that is to run walhook. */
+  readonly role?: string;
 }
 
 /** Creates what the database needs. Idempotent. */
@@ -36,7 +42,9 @@ export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitS
   if (options.print === true) {
     const client = await connect(servicesOf(loaded).lookups);
     scope.defer(() => client.end());
-    io.out(printedPlan((await readPlan(client, loaded.config, names, { only, identities })).plan));
+    const { state, plan } = await readPlan(client, loaded.config, names, { only, identities });
+    if (options.role !== undefined) io.out(await printedRole(client, state, loaded.config, options.role));
+    io.out(printedPlan(plan));
     return 0;
   }
   const { services, client, store } = await openServices(loaded, scope);
@@ -66,6 +74,22 @@ function timeoutOf(text: string): number {
   if (ms === null)
     throw new WalhookError('USAGE', `--timeout: expected a duration such as 60s, found ${text}`);
   return ms;
+}
+
+async function printedRole(
+  client: Client,
+  state: DatabaseState,
+  config: Config,
+  role: string,
+): Promise<string> {
+  const modelTables = config.models.map((model) => model.table);
+  const statements = planRole({
+    role,
+    database: state.identity.database,
+    provider: await readProvider(client),
+    tables: chooseTables(state.tables, { patterns: config.postgres.tables, modelTables }),
+  });
+  return `-- Section role, as a role that may make roles\n\n${statements.join('\n')}\n\n`;
 }
 
 function printedPlan({ sections, refused, notes }: SetupPlan): string {
