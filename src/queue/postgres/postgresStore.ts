@@ -114,14 +114,10 @@ export class PostgresStore implements QueueStore {
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
-    await this.#query(
-      this.#durable,
-      `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
-       on conflict (only_row) do update
-       set installation = excluded.installation, position = excluded.position, fence = s.fence + 1`,
-      [STORE_FORMAT, JSON.stringify(installation), position],
-    );
+    await this.initialise(installation, position);
+    await this.#query(this.#durable, `update ${this.#schema}.store set position = $1, fence = fence + 1`, [
+      position,
+    ]);
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
