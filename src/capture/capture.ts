@@ -11,11 +11,12 @@ import type { AuditSource } from '../change/auditContext.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import type { ContextOption, ModelOptions } from '../change/table.ts';
 import type { Clock } from '../core/clock.ts';
-import { WalhookError } from '../core/errors.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Plugin } from '../core/plugins.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
@@ -32,7 +33,8 @@ import { DatabaseLookups } from '../represent/lookups.ts';
 import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
-import type { RepresentOptions } from '../represent/shape.ts';
+import { type RepresentOptions, Shapes } from '../represent/shape.ts';
+import { decoderFor } from './messageDecoder.ts';
 import type { MissLog } from './misses.ts';
 import { type ReplayOptions, runReplays } from './replay.ts';
 import { CaptureSession } from './session.ts';
@@ -41,6 +43,8 @@ import { Settler } from './settle.ts';
 export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
+  /** The slot's; default pgoutput. */
+  readonly plugin?: Plugin;
   readonly publication: string;
   readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
@@ -110,15 +114,7 @@ export async function captureOnce(
   const { clock, log } = options;
   await using scope = new Scope();
   const acker = new Acker(options.ackDelayMs, start.slot.confirmedFlushLsn);
-  const stream = await ReplicationStream.open({
-    target: options.target,
-    slot: options.slot,
-    publication: options.publication,
-    origin: options.origin ?? 'any',
-    maxMessageBytes: options.limits.messageBytes,
-    clock,
-    confirmable: () => acker.confirmable(clock.monotonic()),
-  });
+  const stream = await openStream(options, acker);
   scope.defer(() => stream.close());
   const position = parsePosition(start.state.position);
   refusePositionAhead(position, stream.walEnd);
@@ -142,6 +138,7 @@ export async function captureOnce(
     definitions: options.definitions,
     onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
+    onFailed: (error) => stream.fail(toWalhookError(error)),
     clock,
     log,
     failpoint: options.failpoint,
@@ -151,6 +148,8 @@ export async function captureOnce(
   const stop = () => stream.stopReading();
   signal.addEventListener('abort', stop, { once: true });
   scope.defer(() => signal.removeEventListener('abort', stop));
+  // Aborted while the connection was opened: the signal says it no second time.
+  if (signal.aborted) stop();
 
   log.info(
     { slot: options.slot, lsn: formatLsn(start.slot.confirmedFlushLsn), position: start.state.position },
@@ -176,6 +175,20 @@ export async function captureOnce(
   stream.sendStatus();
 }
 
+function openStream(options: CaptureOptions, acker: Acker): Promise<ReplicationStream> {
+  const { target, slot, publication, limits, clock } = options;
+  return ReplicationStream.open({
+    target,
+    slot,
+    plugin: options.plugin ?? 'pgoutput',
+    publication,
+    origin: options.origin ?? 'any',
+    maxMessageBytes: limits.messageBytes,
+    clock,
+    confirmable: () => acker.confirmable(clock.monotonic()),
+  });
+}
+
 /** After a failover to a standby that was behind, skipping by such a position would skip what is new. */
 function refusePositionAhead(position: Position, walEnd: Lsn): void {
   if (position.lsn <= walEnd) return;
@@ -193,7 +206,8 @@ function newRepresentation(options: CaptureOptions) {
   const tables = new RelatedTables({ catalog, publication, models, represent, context });
   const rows = new RelatedRows(lookups, limits.valueBytes);
   const includes = new IncludedRows(lookups, tables, rows);
-  return { catalog, tables, rows, includes, representer: new Representer({ tables, rows, includes, log }) };
+  const representer = new Representer({ tables, rows, includes, log });
+  return { catalog, tables, rows, includes, representer, shapes: new Shapes(represent) };
 }
 
 function startReplays(
@@ -252,6 +266,7 @@ function newSession(
   return new CaptureSession({
     ...options,
     ...parts,
+    decoder: decoderFor(options.plugin ?? 'pgoutput', parts.catalog, options.publication),
     enqueuer,
     settler: new Settler({ ...parts, enqueuer, generation, limits, misses, clock, log }),
     onStatusWanted,

@@ -19,7 +19,6 @@ import { columnTexts, type HeldTransaction, membershipOf, touchedOwners } from '
 export interface OwnerTable {
   readonly model: string;
   readonly table: Table;
-  readonly shape: Shape;
   readonly includes: readonly IncludeOptions[];
 }
 
@@ -104,15 +103,16 @@ function targetsOf(
 }
 
 function foldedCandidates(items: readonly Item[], held: HeldTransaction, facts: ReleaseFacts): Candidate[] {
-  const byModel = new Map<string, Item[]>();
+  // By table, not by model: rows from before the table was altered have other columns.
+  const byTable = new Map<Table, Item[]>();
   for (const item of items) {
     const { model } = item.table;
     if (!facts.matcher.watching(model).some((target) => collapses(target, model, facts))) continue;
-    const group = byModel.get(model);
-    if (group === undefined) byModel.set(model, [item]);
+    const group = byTable.get(item.table);
+    if (group === undefined) byTable.set(item.table, [item]);
     else group.push(item);
   }
-  return [...byModel.values()].flatMap((group) =>
+  return [...byTable.values()].flatMap((group) =>
     collapse(group).flatMap((folded) => {
       const own = folded.items.find((item) => item.touched === null) ?? folded.items[0];
       if (own === undefined) return [];

@@ -17,7 +17,6 @@ import { type Change, TransactionReader } from '../change/transaction.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { CommitMessage, Relation, WalMessage } from '../decode/messages.ts';
-import { PgoutputDecoder } from '../decode/pgoutput.ts';
 import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { isBefore, type Position } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
@@ -31,11 +30,12 @@ import {
   plainOptions,
   type RepresentOptions,
   type Shape,
-  shapeOf,
+  type Shapes,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
 import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
+import type { MessageDecoder } from './messageDecoder.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
@@ -51,12 +51,14 @@ export interface SessionOptions {
   readonly matcher: Matcher;
   /** `limits.lookahead` */
   readonly maxHeld: number;
+  readonly decoder: MessageDecoder;
   readonly catalog: Catalog;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
   readonly includes: IncludedRows;
   readonly enqueuer: Enqueuer;
   readonly settler: Settler;
+  readonly shapes: Shapes;
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
@@ -93,7 +95,6 @@ const MAX_WANTED = 2_500;
 
 export class CaptureSession {
   readonly #options: SessionOptions;
-  readonly #decoder = new PgoutputDecoder();
   readonly #reader: TransactionReader;
   readonly #known = new Map<number, Announced>();
   readonly #owners = new Map<string, OwnerTable>();
@@ -128,11 +129,17 @@ export class CaptureSession {
         await this.#keepalive(frame.walEnd, frame.replyRequested);
         continue;
       }
-      const message =
+      const { decoder } = this.#options;
+      const decoded =
         frame.tag === 'data'
-          ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
-          : this.#decoder.decodeHead(frame.head, frame.bytes);
-      if (message.tag === 'relation') await this.#describe(message.relation);
+          ? decoder.decode(frame.buffer, frame.start, frame.end)
+          : decoder.decodeHead(frame.head, frame.bytes);
+      const message = decoded instanceof Promise ? await decoded : decoded;
+      if ('relation' in message && !this.#isKnown(message.relation)) await this.#describe(message.relation);
+      if (message.tag === 'truncate') {
+        for (const relation of message.relations)
+          if (!this.#isKnown(relation)) await this.#describe(relation);
+      }
       if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
         this.#options.onHeartbeat(message.content);
       }
@@ -161,6 +168,10 @@ export class CaptureSession {
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
+  #isKnown(relation: Relation): boolean {
+    return this.#known.get(relation.oid)?.relation === relation;
+  }
+
   async #describe(relation: Relation): Promise<void> {
     const before = this.#known.get(relation.oid);
     // A table of another shape: what was described with the old one is described anew.
@@ -173,10 +184,10 @@ export class CaptureSession {
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, context, matcher, auditSources } = this.#options;
+    const { catalog, models, represent, shapes, context, matcher, auditSources } = this.#options;
     const table = describeTable(relation, await catalog.facts(relation), models, context);
     const options = represent.get(table.model) ?? plainOptions(table.model);
-    const shape = shapeOf(table, options);
+    const shape = shapes.of(table);
     const isNamed = (one: { readonly schema: string; readonly table: string }) =>
       one.schema === relation.schema && one.table === relation.name;
     const joins = [...represent.values()].flatMap(({ model, includes }) =>
@@ -186,7 +197,7 @@ export class CaptureSession {
     );
     const audits = auditSources.flatMap((source, i) => (isNamed(source) ? [i] : []));
     if (options.includes.length > 0) {
-      this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
+      this.#owners.set(table.model, { model: table.model, table, includes: options.includes });
     }
     // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
     // Event of its own unless a Webhook names the table.
@@ -214,7 +225,7 @@ export class CaptureSession {
     const related = await tables.find(place.schema, place.table);
     if (related === null) return;
     const { table } = related;
-    this.#owners.set(model, { model, table, shape: shapeOf(table, options), includes: options.includes });
+    this.#owners.set(model, { model, table, includes: options.includes });
   }
 
   #intake(change: Change): void {
@@ -338,12 +349,14 @@ export class CaptureSession {
       matcher,
       auditSources,
       lastMessages: isPartial ? null : this.#reader.messages,
-      shapeOf: (table) => this.#known.get(table.relation.oid)?.table?.shape ?? this.#shapeOfOwner(table),
+      shapeOf: (table) => this.#options.shapes.of(table),
       owner: (model) => this.#owners.get(model) ?? null,
       constants: (include) => this.#constants.get(include) ?? null,
     });
-    for (let at = 0; at < candidates.length; at += MAX_CANDIDATES) {
-      await this.#options.settler.settle(candidates.slice(at, at + MAX_CANDIDATES));
+    const { settler, enqueuer } = this.#options;
+    for (const portion of portions(candidates)) {
+      await settler.settle(portion);
+      if (enqueuer.staged >= MAX_WANTED) await enqueuer.spill();
     }
   }
 
@@ -352,10 +365,6 @@ export class CaptureSession {
     this.#candidates = [];
     this.#wanted = 0;
     if (candidates.length > 0) await this.#options.settler.settle(candidates);
-  }
-
-  #shapeOfOwner(table: Table): Shape {
-    return this.#owners.get(table.model)?.shape ?? shapeOf(table, plainOptions(table.model));
   }
 
   /** Afterwards everything read so far is covered, but for what is held back. */
@@ -371,6 +380,23 @@ export class CaptureSession {
     }
     await enqueuer.makeRoom();
   }
+}
+
+/** What is settled at once, of what was held back. */
+function portions(candidates: readonly Candidate[]): Candidate[][] {
+  const all: Candidate[][] = [];
+  let wanted = MAX_WANTED;
+  for (const candidate of candidates) {
+    const last = all.at(-1);
+    if (last === undefined || last.length >= MAX_CANDIDATES || wanted >= MAX_WANTED) {
+      all.push([candidate]);
+      wanted = 0;
+    } else {
+      last.push(candidate);
+    }
+    wanted += candidate.targets.length;
+  }
+  return all;
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */

@@ -24,6 +24,7 @@ import type { RelatedRows } from '../represent/relatedRows.ts';
 import type { RelatedTables } from '../represent/relatedTables.ts';
 import type { Part } from '../represent/render.ts';
 import type { RepresentedRow, Representer, RowItem } from '../represent/representer.ts';
+import type { Shapes } from '../represent/shape.ts';
 import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
@@ -37,6 +38,7 @@ export interface SettlerOptions {
   readonly representer: Representer;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
+  readonly shapes: Shapes;
   readonly generation: string;
   readonly limits: {
     readonly valueBytes: number;
@@ -84,7 +86,7 @@ export class Settler {
 
   /** Rows that were only touched are read; those that are gone are dropped. */
   async #readTouched(candidates: readonly Candidate[]): Promise<Candidate[]> {
-    const { tables, rows, log } = this.#options;
+    const { tables, rows, shapes, log } = this.#options;
     const byTable = new Map<string, Candidate[]>();
     for (const candidate of candidates) {
       if (candidate.touched === null) continue;
@@ -105,7 +107,9 @@ export class Settler {
           const row = found.get(one.touched ?? '');
           if (row === undefined || related === null) continue;
           const tuple = new TextTuple(row);
-          read.set(one, { ...one, table: related.table, rows: { old: { kind: 'full', tuple }, new: tuple } });
+          const images = { old: { kind: 'full', tuple }, new: tuple } as const;
+          // As it was looked up: the catalog knows columns that are not streamed, e.g. generated ones.
+          read.set(one, { ...one, table: related.table, shape: shapes.of(related.table), rows: images });
         }
       } catch (error) {
         log.warn({ table: name, err: error }, `touched rows not read: ${toWalhookError(error).message}`);

@@ -150,9 +150,7 @@ async function lead(
     await captureOnce(
       {
         target: services.replication,
-        slot: slotName,
-        publication,
-        origin: config.postgres.origin,
+        ...sourceOf(config),
         pool,
         store,
         notes: store,
@@ -184,6 +182,12 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+/** What is read, and how. */
+function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
+  const { slot, plugin, publication, origin } = postgres;
+  return { slot, plugin, publication, origin };
 }
 
 /** How rows are read: models, representation, context, as far as the database has what the preset names. */

@@ -19,6 +19,7 @@ import { compareHistory } from '../setup/history.ts';
 import { presetFindings, readPresetFit } from '../setup/presetFit.ts';
 import { readDatabaseState } from '../setup/state.ts';
 import { readSurroundings } from '../setup/surroundings.ts';
+import { readWal2jsonTables, wal2jsonFindings } from '../setup/wal2json.ts';
 import { loadConfigFile } from './configFile.ts';
 import { namesOf, openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
@@ -62,7 +63,7 @@ async function allFindings(
     environment: config.environment,
     slot: names.slot,
     publication: names.publication,
-    plugin: 'pgoutput',
+    plugin: config.postgres.plugin,
     patterns: config.postgres.tables,
     modelTables: config.models.map((model) => model.table),
     companions: companionTables(config),
@@ -94,10 +95,16 @@ async function allFindings(
   const ofPreset = presetFindings(fit);
   // What is said of the preset's tables together need not be said of one of them.
   const isSaid = ofPreset.some(({ code }) => code === 'NO_BEFORE_IMAGE');
+  const modelTables = config.models.map((model) => model.table);
+  const ofPlugin =
+    config.postgres.plugin === 'wal2json'
+      ? wal2jsonFindings(await readWal2jsonTables(client, names.publication, modelTables))
+      : [];
   const missing = missingBeforeImages(defineWebhooks(config), defineReading(config).models, state.tables);
   return [
     ...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid),
     ...ofPreset,
+    ...ofPlugin,
     ...beforeImageFindings(missing),
     ...around,
   ];

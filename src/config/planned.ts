@@ -5,7 +5,6 @@
 import type { Path } from './mistakes.ts';
 
 const PLANNED: readonly string[] = [
-  'postgres.plugin',
   'queue.encryption_key',
   'queue.require_noeviction',
   'admin',

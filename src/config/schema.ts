@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ADDRESS_POLICIES } from '../core/addressRules.ts';
+import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
 import { allowedAddress, count, duration, identifier, secret, size, tableName, url } from './fields.ts';
 import { withExports, withVariables } from './jsonSchema.ts';
@@ -14,7 +15,7 @@ import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
 
-const postgres = z.strictObject({
+const postgresKeys = z.strictObject({
   url: url(['postgres:', 'postgresql:'], 'expected a URL such as postgres://user@host:5432/database')
     .nullable()
     .default(null)
@@ -34,6 +35,10 @@ const postgres = z.strictObject({
       key: z.string().nullable().default(null).describe('Path of a PEM file.'),
     })
     .prefault({}),
+  plugin: z
+    .enum(PLUGINS)
+    .default('pgoutput')
+    .describe("The slot's output plugin. wal2json where pgoutput cannot be used; docs/wal2json.md."),
   slot: identifier('slot name').default('walhook'),
   publication: identifier('publication name').default('walhook'),
   tables: z
@@ -58,6 +63,11 @@ const postgres = z.strictObject({
     .describe(
       'WAL that the slot should never keep, e.g. 10GiB. The smaller of this and max_slot_wal_keep_size counts.',
     ),
+});
+
+const postgres = postgresKeys.refine(({ plugin, origin }) => plugin === 'pgoutput' || origin === 'any', {
+  path: ['origin'],
+  error: 'expected any: wal2json does not know where a row comes from',
 });
 
 const queue = z.strictObject({

@@ -6,7 +6,7 @@
  * is shared by many. What waits here is bounded: `ready` resolves when there is room.
  *
  * What is added is staged until `advance` says which position covers it: a flush stores Deliveries and the
- * position behind them together, never one without the other. A flush that failed is repeated as it was,
+ * position behind them together, and never a position without what lies before it. A flush that failed is repeated as it was,
  * until it is stored or the daemon stops. Only then is its position settled.
  */
 
@@ -17,7 +17,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type QueuedDelivery, toBatches } from '../queue/delivery.ts';
-import type { CaptureStore, FailedDelivery, Flush } from '../queue/store.ts';
+import type { CaptureStore, FailedDelivery, Flush, FlushResult } from '../queue/store.ts';
 import { formatPosition, isAfter, type Position } from './position.ts';
 
 export interface EnqueuerOptions {
@@ -31,6 +31,8 @@ export interface EnqueuerOptions {
   readonly onSettled: (lsn: Lsn) => void;
   /** Called with the Webhooks that have new jobs. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** Called when nothing more is stored: an idle stream would not ask. `ready` throws the same. */
+  readonly onFailed?: (error: unknown) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -43,6 +45,9 @@ const MAX_WAITING_DELIVERIES = 5_000;
 /** Where nothing matches, the position is stored this often: the acknowledgement never runs ahead of it. */
 const IDLE_FLUSH_MS = 1_000;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
+/** How often a held flush is tried again, and every how many tries that is told. */
+const HELD_MS = 200;
+const HELD_TOLD_EVERY = 50;
 
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
@@ -162,6 +167,15 @@ export class Enqueuer {
     if (this.#failure !== null) throw this.#failure.error;
   }
 
+  /**
+   * Lets what was added so far go ahead of its position, where a Transaction is too much for one flush. A crash
+   * before the position follows repeats these Deliveries, under the ids that they have.
+   */
+  async spill(): Promise<void> {
+    this.#cover();
+    await this.makeRoom();
+  }
+
   /** Starts a flush only where there is no room for more, and waits until there is. */
   async makeRoom(): Promise<void> {
     if (this.#isFull()) this.flush();
@@ -214,6 +228,7 @@ export class Enqueuer {
       while (this.#waitingDeliveries > 0);
     } catch (error) {
       this.#failure = { error };
+      this.#options.onFailed?.(error);
     } finally {
       this.#running = null;
     }
@@ -259,11 +274,18 @@ export class Enqueuer {
   }
 
   /** Repeats a flush until it is stored. Only the store being gone holds the stream, and it says so. */
-  async #persist(store: () => Promise<'done' | 'fenced'>): Promise<'done' | 'fenced'> {
+  async #persist(store: () => Promise<FlushResult>): Promise<'done' | 'fenced'> {
     const { clock, log, signal } = this.#options;
     for (let tries = 1; ; tries += 1) {
       try {
         const result = await store();
+        if (result === 'held') {
+          if (tries % HELD_TOLD_EVERY === 1)
+            log.warn({ tries }, 'the stream is held: a webhook with backlog.then = hold is at its bound');
+          if (signal.aborted) throw new WalhookError('QUEUE_HELD', 'stopped while a backlog held the stream');
+          await clock.sleep(HELD_MS, signal);
+          continue;
+        }
         if (tries > 1) log.info({ tries }, 'queue reached again');
         return result;
       } catch (error) {

@@ -122,6 +122,25 @@ export function shapeOf(table: Table, options: RepresentOptions): Shape {
   return shapeFrom(members, all, options);
 }
 
+/** Shapes, each worked out once: that of a table which has changed since is another than its present one. */
+export class Shapes {
+  readonly #represent: ReadonlyMap<string, RepresentOptions>;
+  readonly #known = new WeakMap<Table, Shape>();
+
+  /** @param represent by model */
+  constructor(represent: ReadonlyMap<string, RepresentOptions>) {
+    this.#represent = represent;
+  }
+
+  of(table: Table): Shape {
+    const known = this.#known.get(table);
+    if (known !== undefined) return known;
+    const shape = shapeOf(table, this.#represent.get(table.model) ?? plainOptions(table.model));
+    this.#known.set(table, shape);
+    return shape;
+  }
+}
+
 /**
  * The shape of a row that stands in another row's `data`: nothing in it is expanded, and where it is cut
  * short choices are their bare values, as Peering Manager and NetBox have them.

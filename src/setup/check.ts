@@ -36,7 +36,12 @@ export type FindingCode =
   | 'SUBSCRIPTION'
   | 'CLOCK_SKEW'
   | 'ORIGIN_UNSUPPORTED'
-  | 'QUEUE_NOT_DURABLE';
+  | 'QUEUE_NOT_DURABLE'
+  | 'WAL2JSON_KEYLESS'
+  | 'WAL2JSON_NAN'
+  | 'WAL2JSON_PARTITIONS'
+  | 'WAL2JSON_ROW_FILTER'
+  | 'WAL2JSON_TOAST';
 
 export interface Finding {
   readonly code: FindingCode;

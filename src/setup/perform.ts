@@ -16,8 +16,6 @@ import { readPresetFit } from './presetFit.ts';
 import { findMisfit, type Misfit, rebind, refuseMisfit } from './rebind.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
 
-export const PLUGIN = 'pgoutput';
-
 export interface SetupRequest {
   readonly only: readonly SectionName[];
   /** How long to wait for the slot. */
@@ -97,11 +95,12 @@ async function refuseMisfits(
   state: DatabaseState,
 ): Promise<Misfit | null> {
   const { slot, identity } = state;
-  if (slot.walStatus !== 'missing' && (slot.plugin !== PLUGIN || slot.database !== identity.database)) {
+  const { plugin } = config.postgres;
+  if (slot.walStatus !== 'missing' && (slot.plugin !== plugin || slot.database !== identity.database)) {
     const found = `${slot.plugin ?? 'a physical one'} in ${slot.database ?? 'no database'}`;
     throw new WalhookError(
       'SLOT_FOREIGN',
-      `expected ${names.slot} to be a slot of ${PLUGIN} in ${identity.database}, found ${found}`,
+      `expected ${names.slot} to be a slot of ${plugin} in ${identity.database}, found ${found}`,
     );
   }
   const options = {
@@ -155,7 +154,7 @@ function wishOf(config: Config, state: DatabaseState, only: readonly SectionName
     only,
     schemaSql: readSql('schema.sql'),
     role: state.role.name,
-    pluginName: PLUGIN,
+    pluginName: config.postgres.plugin,
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Reference pages that are written by the code they describe. `npx vitest run -u test/docs` writes them anew;
+ * Reference pages that are written by the code they describe. `npm run docs` writes them anew;
  * without it a page that has fallen behind is a failure.
  */
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,8 @@
 /** Makes Models and context sources, as a configuration file would write them, of the preset's data. */
 import type { Preset, RawContext, RawModel } from '../preset.ts';
-import { MODELS, NESTED_MODELS, type PresetModel } from './models.ts';
+import type { PresetModel } from './model.ts';
+import { MODELS } from './models.ts';
+import { NESTED_MODELS } from './otherModels.ts';
 
 const LIST_TABLES = { routingpolicy: 'peering_routingpolicy', community: 'bgp_community' } as const;
 
