@@ -1,76 +1,16 @@
 /** `walhook status`: where the slot stands, who captures, and what waits for whom. */
 import { formatBytes, formatDuration } from '../config/units.ts';
 import { Scope } from '../core/lifecycle.ts';
-import { formatLsn } from '../core/lsn.ts';
-import type { QueueCounts } from '../queue/store.ts';
-import { readDatabaseState } from '../setup/state.ts';
+import { readStatus, type StatusReport } from '../observe/status.ts';
 import { loadConfigFile } from './configFile.ts';
-import { namesOf, openServices } from './connections.ts';
+import { openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
-
-/** The shape of `--json`. Keys are added, never changed. */
-export interface StatusReport {
-  readonly environment: string;
-  readonly database: string;
-  readonly generation: string | null;
-  readonly slot: {
-    readonly name: string;
-    /** reserved, extended, unreserved, lost or missing. */
-    readonly wal_status: string;
-    /** The server process that streams to the daemon that captures; null when none does. */
-    readonly active_pid: number | null;
-    readonly captured_by: string | null;
-    readonly confirmed_flush_lsn: string;
-    readonly restart_lsn: string;
-    readonly lag_bytes: number;
-    /** Since the server last heard from the consumer; null without one. */
-    readonly lag_seconds: number | null;
-    readonly retained_wal_bytes: number;
-    readonly wal_limit_bytes: number | null;
-  };
-  readonly queue: {
-    readonly kind: 'redis' | 'postgres';
-    readonly position: string | null;
-    readonly durability: string;
-  };
-  readonly webhooks: readonly (QueueCounts & { readonly webhook: string })[];
-}
 
 export async function status(options: CommonOptions, io: CommandIo): Promise<ExitStatus> {
   const loaded = loadConfigFile(options, io);
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
-  const state = await readDatabaseState(client, namesOf(loaded));
-  const queue = await store.state();
-  const { rows } = await client.query<{ client: string | null; lag: string | null }>(
-    `select coalesce(host(client_addr), 'local') as client,
-       extract(epoch from coalesce(replay_lag, interval '0'))::text as lag
-     from pg_catalog.pg_stat_replication where pid = $1`,
-    [state.slot.activePid],
-  );
-  const report: StatusReport = {
-    environment: loaded.config.environment,
-    database: state.identity.database,
-    generation: queue?.installation.generation ?? null,
-    slot: {
-      name: loaded.config.postgres.slot,
-      wal_status: state.slot.walStatus,
-      active_pid: state.slot.activePid,
-      captured_by: rows[0]?.client ?? null,
-      confirmed_flush_lsn: formatLsn(state.slot.confirmedFlushLsn),
-      restart_lsn: formatLsn(state.slot.restartLsn),
-      lag_bytes: state.slot.lagBytes,
-      lag_seconds: rows[0]?.lag == null ? null : Number(rows[0].lag),
-      retained_wal_bytes: state.slot.retainedBytes,
-      wal_limit_bytes: state.walLimitBytes,
-    },
-    queue: {
-      kind: store.kind,
-      position: queue?.position ?? null,
-      durability: (await store.durability()).note,
-    },
-    webhooks: [...(await store.counts())].map(([webhook, counts]) => ({ webhook, ...counts })),
-  };
+  const report = await readStatus(client, store, loaded);
   io.out(options.json === true ? line(JSON.stringify(report)) : printed(report));
   return 0;
 }

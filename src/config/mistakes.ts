@@ -79,7 +79,9 @@ function describeUnion(
   keysAt: (path: Path) => readonly string[],
 ): Finding[] {
   const isShape = (issues: readonly z.core.$ZodIssue[]) =>
-    !issues.some((issue) => issue.code === 'invalid_type' && issue.path.length === 0);
+    !issues.some(
+      (issue) => ['invalid_type', 'invalid_value'].includes(issue.code) && issue.path.length === 0,
+    );
   const meant = options.filter(isShape).sort((a, b) => a.length - b.length)[0];
   if (meant === undefined) {
     const expected = options.flatMap((issues) =>

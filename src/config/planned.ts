@@ -11,7 +11,6 @@ const PLANNED: readonly string[] = [
   'postgres.wal_budget',
   'queue.encryption_key',
   'queue.require_noeviction',
-  'admin',
   'addresses',
   ...['webhooks.*', 'defaults'].flatMap((parent) =>
     [

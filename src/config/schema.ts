@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { TLS_MODES } from '../database/tlsModes.ts';
+import { adminSchema } from './adminSchema.ts';
 import { count, duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
@@ -114,6 +115,7 @@ export const configSchema = z.strictObject({
     .describe('e.g. production: binds slot and queue to one another.'),
   postgres: postgres.prefault({}),
   queue,
+  admin: adminSchema.describe('Page, API and metrics. false: none.'),
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
   preset: z
     .enum(['peering-manager'])

@@ -155,7 +155,7 @@ webhooks:
   });
 
   it.each([
-    ['admin: false', 'admin'],
+    ['rows: {}', 'rows'],
     ['limits: {lookahead: 5}', 'limits.lookahead'],
     ['log: {payloads: none}', 'log.payloads'],
     ['context: [{columns: {username: a}, table: x}]', 'context[0].table'],

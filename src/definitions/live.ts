@@ -1,0 +1,63 @@
+/**
+ * The definitions in force in this process, which a reload replaces as a whole. What depends on them asks
+ * for `current` when it begins something, and is told when there are others.
+ */
+import type { LoadedConfig } from '../config/load.ts';
+import { Matcher } from '../match/match.ts';
+import { defineReading, type ReadingDefinitions } from './reading.ts';
+import { defineWebhooks, publishDefinitions, type WebhookDefinition } from './webhooks.ts';
+
+export interface Definitions {
+  readonly loaded: LoadedConfig;
+  readonly webhooks: readonly WebhookDefinition[];
+  /** How rows are read: models, representation, context. */
+  readonly reading: ReadingDefinitions;
+  readonly matcher: Matcher;
+  /** What the capturing daemon publishes of the webhooks in force. */
+  readonly published: string;
+  /** How many sets were in force before this one. */
+  readonly version: number;
+}
+
+/** Compiles a configuration. Throws a coded error on what cannot be. */
+export function define(
+  loaded: LoadedConfig,
+  remembered: ReadonlyMap<string, string>,
+  version: number,
+): Definitions {
+  const webhooks = defineWebhooks(loaded.config, remembered);
+  return {
+    loaded,
+    webhooks,
+    reading: defineReading(loaded.config),
+    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
+    published: publishDefinitions(webhooks),
+    version,
+  };
+}
+
+export class LiveDefinitions {
+  #current: Definitions;
+  readonly #listeners: ((definitions: Definitions) => void)[] = [];
+
+  constructor(first: Definitions) {
+    this.#current = first;
+  }
+
+  get current(): Definitions {
+    return this.#current;
+  }
+
+  /** Compiles the configuration and puts it in force; on a throw the old one stays. Keys are kept by name. */
+  replace(loaded: LoadedConfig): Definitions {
+    const keys = new Map(this.#current.webhooks.map(({ match }) => [match.name, match.key]));
+    const next = define(loaded, keys, this.#current.version + 1);
+    this.#current = next;
+    for (const listener of this.#listeners) listener(next);
+    return next;
+  }
+
+  onReplaced(listener: (definitions: Definitions) => void): void {
+    this.#listeners.push(listener);
+  }
+}
