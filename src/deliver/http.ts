@@ -5,8 +5,10 @@
  * timeouts are between events, and a receiver that drips bytes never trips them. Responses are read to a
  * bound and never decompressed.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import { Agent } from 'undici';
 import { causeCode } from '../core/errors.ts';
+import { receivedResponse } from './attemptRecord.ts';
 import type { AttemptResult } from './outcome.ts';
 import type { PreparedRequest } from './request.ts';
 
@@ -42,7 +44,20 @@ export async function send(
   const timer = setTimeout(() => deadline.abort(), timeoutMs);
   const abort = () => deadline.abort();
   signal.addEventListener('abort', abort, { once: true });
+  const startedMs = performance.now();
   let status: number | null = null;
+  let head: { readonly responseMs: number; readonly headers: IncomingHttpHeaders } | null = null;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const answered = (known: number): AttemptResult =>
+    head === null
+      ? { kind: 'response', status: known }
+      : {
+          kind: 'response',
+          status: known,
+          response: receivedResponse(head.headers, chunks, bytes >= MAX_RESPONSE_BYTES),
+          responseMs: head.responseMs,
+        };
   try {
     const response = await agent.request({
       origin: request.origin,
@@ -53,15 +68,16 @@ export async function send(
       signal: deadline.signal,
     });
     status = response.statusCode;
-    let bytes = 0;
+    head = { responseMs: performance.now() - startedMs, headers: response.headers };
     for await (const chunk of response.body) {
+      chunks.push(chunk as Buffer);
       bytes += (chunk as Buffer).length;
       if (bytes >= MAX_RESPONSE_BYTES) break;
     }
-    return { kind: 'response', status };
+    return answered(status);
   } catch (error) {
     // Once the status is known it decides, whatever becomes of the body.
-    if (status !== null) return { kind: 'response', status };
+    if (status !== null) return answered(status);
     if (deadline.signal.aborted) return { kind: 'timeout', afterMs: timeoutMs };
     return { kind: 'network', code: causeCode(error) ?? 'UNKNOWN' };
   } finally {

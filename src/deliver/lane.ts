@@ -8,6 +8,7 @@ import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import { recordAttempt } from './attemptRecord.ts';
 import { createAgent, send } from './http.ts';
 import { type AttemptResult, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
@@ -164,7 +165,8 @@ export class Lane {
   async #attempt({ job, index }: Item): Promise<void> {
     const { clock, failpoint, reporter, abortSignal } = this.#options;
     const startedMs = clock.monotonic();
-    const result = await this.#try(job.claimed, index);
+    const startedAtMs = clock.now();
+    const { result, request } = await this.#try(job.claimed, index);
     if (result.kind === 'response') failpoint.reach('after_response');
     this.#inFlight -= 1;
     // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
@@ -180,13 +182,18 @@ export class Lane {
       job.left -= 1;
       if (job.left === 0) this.#jobs.delete(job.claimed.id);
       this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
-      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
+      const durationMs = clock.monotonic() - startedMs;
+      const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
+      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0, attempt });
     }
     for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pump();
   }
 
-  async #try(job: ClaimedJob, index: number): Promise<AttemptResult> {
+  async #try(
+    job: ClaimedJob,
+    index: number,
+  ): Promise<{ readonly result: AttemptResult; readonly request: PreparedRequest | null }> {
     const { clock, userAgent, abortSignal } = this.#options;
     const delivery = job.deliveries[index];
     let request: PreparedRequest;
@@ -194,9 +201,9 @@ export class Lane {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
       request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
     } catch (error) {
-      return unsendable(error);
+      return { result: unsendable(error), request: null };
     }
-    return await send(this.#agent, request, this.#target.timeoutMs, abortSignal);
+    return { result: await send(this.#agent, request, this.#target.timeoutMs, abortSignal), request };
   }
 
   /** One line per Attempt; what was sent and what came back is never in it. */

@@ -1,10 +1,18 @@
 /** What an Attempt means for its Delivery. Pure: the caller brings time and randomness. */
 import { scheduledDelayMs } from '../core/backoff.ts';
+import type { ReceivedResponse } from '../queue/attempt.ts';
 import type { Outcome } from '../queue/store.ts';
 
 /** How an Attempt ended. */
 export type AttemptResult =
-  | { readonly kind: 'response'; readonly status: number }
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      /** For the log. */
+      readonly response?: ReceivedResponse;
+      /** From the start to the response's head, for the log. */
+      readonly responseMs?: number;
+    }
   /** No response: refused, reset, name not found, TLS… `code` is the system's. */
   | { readonly kind: 'network'; readonly code: string }
   | { readonly kind: 'timeout'; readonly afterMs: number }

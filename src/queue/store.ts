@@ -5,6 +5,7 @@
  * Every operation is one transaction of the store. The counters change in the transaction that changes what
  * they count, so they are right after any crash.
  */
+import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
@@ -98,6 +99,8 @@ export interface Report {
   readonly outcome: Outcome;
   /** Nothing of the job is left after this. */
   readonly isLast: boolean;
+  /** The Attempt that led to it, for the log. */
+  readonly attempt?: AttemptRecord;
 }
 
 /** Deliveries of one Webhook, counted. */

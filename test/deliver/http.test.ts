@@ -77,7 +77,7 @@ const whole = (answer: string | Buffer) => (socket: Socket, bytes: Buffer) => {
 describe('what is sent', () => {
   it('is the request as it was prepared, headers in latin-1 and body in its bytes', async () => {
     await using server = await rawServer(whole(OK));
-    expect((await sent(server.origin)).result).toEqual({ kind: 'response', status: 200 });
+    expect((await sent(server.origin)).result).toMatchObject({ kind: 'response', status: 200 });
     const [head = '', body] = server.text().split('\r\n\r\n');
     expect(head.split('\r\n')[0]).toBe('POST /hook?x=1 HTTP/1.1');
     expect(head).toMatch(/\r\nhost: 127\.0\.0\.1:\d+/i);
@@ -88,7 +88,7 @@ describe('what is sent', () => {
 
   it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const)('has its body with %s', async (method) => {
     await using server = await rawServer(whole(OK));
-    expect((await sent(server.origin, { method })).result).toEqual({ kind: 'response', status: 200 });
+    expect((await sent(server.origin, { method })).result).toMatchObject({ kind: 'response', status: 200 });
     expect(server.text()).toMatch(new RegExp(`^${method} /hook`));
     expect(server.text()).toMatch(/content-length: 10/i);
   });
@@ -123,7 +123,7 @@ describe('what a receiver answers', () => {
     ['HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', 200],
   ])('%s', async (_what, answer, status) => {
     await using server = await rawServer(whole(answer));
-    expect((await sent(server.origin)).result).toEqual({ kind: 'response', status });
+    expect((await sent(server.origin)).result).toMatchObject({ kind: 'response', status });
   });
 
   it('is not decompressed: a bomb is read as the bytes it is', async () => {
@@ -131,7 +131,7 @@ describe('what a receiver answers', () => {
     const head = `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`;
     await using server = await rawServer(whole(Buffer.concat([Buffer.from(head), bomb])));
     const before = process.memoryUsage().arrayBuffers;
-    expect((await sent(server.origin)).result).toEqual({ kind: 'response', status: 200 });
+    expect((await sent(server.origin)).result).toMatchObject({ kind: 'response', status: 200 });
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1_048_576);
   });
 
@@ -139,7 +139,7 @@ describe('what a receiver answers', () => {
     await using server = await rawServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', () => socket.destroy());
     });
-    expect((await sent(server.origin)).result).toEqual({ kind: 'response', status: 200 });
+    expect((await sent(server.origin)).result).toMatchObject({ kind: 'response', status: 200 });
   });
 
   it('counts though it comes before the body was sent', async () => {
@@ -149,7 +149,7 @@ describe('what a receiver answers', () => {
     const { result } = await sent(server.origin, { body: Buffer.alloc(20 * 1_048_576, 'x') });
     // A receiver that closes while it is written to may take its answer with it.
     expect([
-      { kind: 'response', status: 413 },
+      expect.objectContaining({ kind: 'response', status: 413 }),
       { kind: 'network', code: expect.any(String) },
     ]).toContainEqual(result);
   });
@@ -177,7 +177,7 @@ describe('a receiver that does harm', () => {
       socket.on('close', () => clearInterval(timer));
     });
     const { result, ms } = await sent(server.origin, {}, 400);
-    expect(result).toEqual({ kind: 'response', status: 200 });
+    expect(result).toMatchObject({ kind: 'response', status: 200 });
     expect(ms).toBeLessThan(2_000);
   });
 
@@ -194,7 +194,7 @@ describe('a receiver that does harm', () => {
       pour();
     });
     const { result, ms } = await sent(server.origin, {}, 5_000);
-    expect(result).toEqual({ kind: 'response', status: 200 });
+    expect(result).toMatchObject({ kind: 'response', status: 200 });
     expect(ms).toBeLessThan(3_000);
     await until(() => server.open() === 0);
     expect(written * 0x4000).toBeGreaterThan(MAX_RESPONSE_BYTES);
