@@ -18,12 +18,20 @@ export interface ConfigDocument {
   readonly unresolved: unknown;
   /** Texts that a variable gave: they may stand for a number or boolean. */
   readonly variableTexts: ReadonlySet<string>;
+  /** What each variable and file stands for, by the path that names it. */
+  readonly variableValues: readonly VariableValue[];
   /** Variables and files that could not be resolved, by the path that names them. */
   readonly missingVariables: readonly Mistake[];
   /** Syntax errors. */
   readonly mistakes: readonly Mistake[];
   /** The line of a path, or of its nearest parent that stands in the file. */
   line(path: Path): number | null;
+}
+
+/** The value of one `${…}`. */
+export interface VariableValue {
+  readonly path: Path;
+  readonly value: string;
 }
 
 export function parseConfigDocument(text: string, source: VariableSource): ConfigDocument {
@@ -53,13 +61,21 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   };
   try {
     const unresolved = toPlain(document);
-    const { variableTexts, missing } = resolveScalars(document, source);
+    const { variableTexts, variableValues, missing } = resolveScalars(document, source);
     const missingVariables = missing.map(({ path, message }) => ({
       path: formatPath(path),
       line: line(path),
       message,
     }));
-    return { value: toPlain(document), unresolved, variableTexts, missingVariables, mistakes: [], line };
+    return {
+      value: toPlain(document),
+      unresolved,
+      variableTexts,
+      variableValues,
+      missingVariables,
+      mistakes: [],
+      line,
+    };
   } catch (error) {
     // The library counts expansions and gives up with a ReferenceError.
     if (!(error instanceof ReferenceError)) throw error;
@@ -72,6 +88,7 @@ function broken(mistakes: readonly Mistake[]): ConfigDocument {
     value: null,
     unresolved: null,
     variableTexts: new Set(),
+    variableValues: [],
     missingVariables: [],
     mistakes,
     line: () => null,
@@ -104,8 +121,9 @@ interface MissingVariable {
 function resolveScalars(
   document: Document,
   source: VariableSource,
-): { variableTexts: Set<string>; missing: MissingVariable[] } {
+): { variableTexts: Set<string>; variableValues: VariableValue[]; missing: MissingVariable[] } {
   const variableTexts = new Set<string>();
+  const variableValues: VariableValue[] = [];
   const missing: MissingVariable[] = [];
   const visit = (node: unknown, path: Path): void => {
     if (isMap(node)) {
@@ -120,9 +138,10 @@ function resolveScalars(
       const resolved = resolveVariables(node.value, source);
       node.value = resolved.text;
       if (resolved.isVariable) variableTexts.add(resolved.text);
+      variableValues.push(...resolved.values.map((value) => ({ path, value })));
       missing.push(...resolved.missing.map((message) => ({ path, message })));
     }
   };
   visit(document.contents, []);
-  return { variableTexts, missing };
+  return { variableTexts, variableValues, missing };
 }

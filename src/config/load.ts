@@ -3,7 +3,7 @@
  * path and line. Pure but for the variables and files it is given.
  */
 import type { z } from 'zod';
-import { type ConfigDocument, parseConfigDocument } from './document.ts';
+import { type ConfigDocument, parseConfigDocument, type VariableValue } from './document.ts';
 import { isObject, translateExport, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { isPlanned } from './planned.ts';
@@ -19,6 +19,8 @@ export interface LoadedConfig {
   readonly rawWebhooks: readonly RawWebhook[];
   /** What was left out of exported webhooks. */
   readonly notes: readonly Mistake[];
+  /** What variables and secret files stand for: nothing that is shown may hold one of these texts. */
+  readonly variableValues: readonly VariableValue[];
   /** A text of the file with its variables resolved anew; null where there is none. */
   current(path: Path): string | null;
 }
@@ -81,6 +83,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
       notes: prepared.ignored.map((path) =>
         place({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
+      variableValues: document.variableValues,
       current: (path) => {
         const value = valueAt(parseConfigDocument(text, options.source).value, path);
         return typeof value === 'string' ? value : null;
