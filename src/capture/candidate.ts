@@ -1,6 +1,6 @@
 /** A Change on its way to becoming Deliveries: for which Webhooks it may be, and what is known of its row. */
 import type { Context } from '../change/context.ts';
-import { type Images, imagesOf, rowKey } from '../change/images.ts';
+import { type Images, imagesOf, keyOfRow } from '../change/images.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
 import type { RowImages } from '../decode/messages.ts';
@@ -26,8 +26,7 @@ export const NO_MEMBERSHIPS: ReadonlyMap<string, Membership> = new Map();
 
 /** The key of the Change's row, '' without one. */
 export function keyOf({ table, rows }: Pick<Candidate, 'table' | 'rows'>): string {
-  const tuple = rows?.new ?? (rows === null || rows.old.kind === 'none' ? null : rows.old.tuple);
-  return tuple === null ? '' : rowKey(table, tuple);
+  return rows === null ? '' : keyOfRow(table, rows);
 }
 
 /** The images of the Change's row. */

@@ -5,7 +5,7 @@
 import type { AuditSource } from '../change/auditContext.ts';
 import { collapse, isTouch, type KeyedChange } from '../change/collapse.ts';
 import { type Context, contextOf } from '../change/context.ts';
-import { rowKey } from '../change/images.ts';
+import { keyOfRow, rowKey } from '../change/images.ts';
 import type { Messages } from '../change/messageContext.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
@@ -64,7 +64,7 @@ function rowItems(held: HeldTransaction): Item[] {
 /** Keys before and after a Change; null where the row has no key, or it was not sent. */
 function keysOf(table: Table, rows: RowImages | null): { keyBefore: string | null; keyAfter: string | null } {
   if (rows === null || table.key.length === 0) return { keyBefore: null, keyAfter: null };
-  const keyAfter = rows.new === null ? null : rowKey(table, rows.new);
+  const keyAfter = rows.new === null ? null : keyOfRow(table, rows);
   if (rows.old.kind === 'none') return { keyBefore: keyAfter === null ? null : keyAfter, keyAfter };
   // A replica identity other than the key says nothing of the key: it is taken to have stayed.
   const isSent =

@@ -4,7 +4,7 @@
  */
 import type { AuditSource } from '../change/auditContext.ts';
 import { contextOf } from '../change/context.ts';
-import { rowKey } from '../change/images.ts';
+import { keyOfRow } from '../change/images.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import {
   type ContextOption,
@@ -211,7 +211,7 @@ export class CaptureSession {
     const images = change.row?.images() ?? null;
     if (options === undefined || images === null || images.new === null) return;
     const text = columnTexts(table, images);
-    this.#hold().holdAudit(source, rowKey(table, images.new), {
+    this.#hold().holdAudit(source, keyOfRow(table, images), {
       index: change.index,
       username: options.username === null ? null : text(options.username) || null,
       requestId: options.requestId === null ? null : text(options.requestId) || null,

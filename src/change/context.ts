@@ -53,7 +53,18 @@ export function contextOf(sources: readonly ContextSource[], facts: ContextFacts
     username ??= said.username;
     requestId ??= said.requestId;
   }
-  return username === null && requestId === null ? NOBODY : { username, requestId };
+  return username === null && requestId === null
+    ? NOBODY
+    : { username: clipped(username), requestId: clipped(requestId) };
+}
+
+/** Names and ids are short; what is longer is cut, for it stands in every Event and log. */
+const MAX_CHARS = 1_024;
+
+function clipped(text: string | null): string | null {
+  return text === null || text.length <= MAX_CHARS
+    ? text
+    : text.slice(0, MAX_CHARS).replace(/[\uD800-\uDBFF]$/, '');
 }
 
 function saidBy(source: ContextSource, facts: ContextFacts): Context {

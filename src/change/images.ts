@@ -4,6 +4,7 @@
  * An unchanged TOAST value is taken from the old image where the table sends one; otherwise it is said to
  * be missing, for it is neither null nor absent from the row.
  */
+import { hash64 } from '../core/hash.ts';
 import { type RowImages, type Tuple, UNCHANGED } from '../decode/messages.ts';
 import type { Column, Table } from './table.ts';
 
@@ -87,18 +88,35 @@ function fragmentOf(
   return { json: text === null ? 'null' : column.encode(text) };
 }
 
+/** A longer key is told by its hash: it travels with each Delivery and stands in its logs. */
+const MAX_KEY_CHARS = 1_024;
+
 /**
  * The row's key as text: one column's own text, several as a JSON array, and for a table without a key
  * all of the row. Changes of one row have one key; this is what orders, finds and identifies them.
+ *
+ * @param old the row before, which has a large key that did not change
  */
-export function rowKey(table: Table, tuple: Tuple): string {
+export function rowKey(table: Table, tuple: Tuple, old: Tuple | null = null): string {
   const [first, ...others] = table.key;
-  if (first !== undefined && others.length === 0) return keyText(tuple, first);
-  const columns = table.key.length > 0 ? table.key : table.allColumns;
-  return JSON.stringify(columns.map((column) => keyText(tuple, column)));
+  const key =
+    first !== undefined && others.length === 0
+      ? keyText(first, tuple, old)
+      : JSON.stringify(
+          (first === undefined ? table.identifying : table.key).map((column) => keyText(column, tuple, old)),
+        );
+  return key.length > MAX_KEY_CHARS ? `sha256:${hash64(key)}` : key;
 }
 
-function keyText(tuple: Tuple, column: Column): string {
+/** The key of the row as a Change left it, or of the row it deleted; '' where neither was sent. */
+export function keyOfRow(table: Table, rows: RowImages): string {
+  const old = rows.old.kind === 'none' ? null : rows.old.tuple;
+  if (rows.new !== null) return rowKey(table, rows.new, old);
+  return old === null ? '' : rowKey(table, old);
+}
+
+function keyText(column: Column, tuple: Tuple, old: Tuple | null): string {
   const text = tuple.text(column.index);
-  return text === null || text === UNCHANGED ? '' : text;
+  if (text === UNCHANGED) return old === null ? '' : keyText(column, old, null);
+  return text ?? '';
 }

@@ -28,8 +28,10 @@ export interface Table {
   readonly columns: readonly Column[];
   /** Of the primary key, else of the replica identity; empty where a row can only be told by all of it. */
   readonly key: readonly Column[];
-  /** Every column, for rows that nothing less identifies. */
+  /** Every column of the relation, by position in its tuples. */
   readonly allColumns: readonly Column[];
+  /** Every column that is not excluded, for rows that nothing less identifies. */
+  readonly identifying: readonly Column[];
   readonly contextSources: readonly ContextSource[];
   readonly foreignKeys: readonly ForeignKey[];
   /** Indexes of the columns whose changes alone make no Event. */
@@ -125,6 +127,7 @@ export function describeTable(
       isDecimal: type.kind === 'scalar' && type.oid === NUMERIC_OID,
     };
   });
+  const identifying = allColumns.filter((column) => !excluded.has(column.name));
   const contextSources = sourcesOf(relation, facts, context);
   const hidden = new Set(
     contextSources.flatMap((source) =>
@@ -135,8 +138,9 @@ export function describeTable(
     relation,
     model,
     allColumns,
-    columns: allColumns.filter((column) => !excluded.has(column.name) && !hidden.has(column.index)),
-    key: keyColumns(relation, facts, allColumns),
+    identifying,
+    columns: identifying.filter((column) => !hidden.has(column.index)),
+    key: keyColumns(relation, facts, identifying),
     contextSources,
     foreignKeys: facts.foreignKeys,
     ignored: new Set(

@@ -4,3 +4,8 @@ import { createHash } from 'node:crypto';
 export function hash8(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
+
+/** All 64 hex digits of a text's SHA-256. */
+export function hash64(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

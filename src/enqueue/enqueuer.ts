@@ -120,9 +120,7 @@ export class Enqueuer {
       this.#flushLater();
       return;
     }
-    this.#running = this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running = this.#run();
   }
 
   /** Resolves when there is room for more. Throws what ended the flushing, e.g. QUEUE_FENCED. */
@@ -138,12 +136,14 @@ export class Enqueuer {
 
   /** Stores everything that was added, or throws. For the end. */
   async drain(): Promise<void> {
-    this.#storedAtMs = Number.NEGATIVE_INFINITY;
     do {
+      await this.#running;
+      await this.ready();
+      this.#storedAtMs = Number.NEGATIVE_INFINITY;
       this.flush();
       await this.#running;
       await this.ready();
-    } while (this.#hasNews() && !this.#options.signal.aborted);
+    } while (this.#hasNews());
   }
 
   /** Stops the timer of an idle stream. */
@@ -169,14 +169,15 @@ export class Enqueuer {
     }, IDLE_FLUSH_MS);
   }
 
+  /** The last look at what waits and the end of the run are one step: nothing can be added in between. */
   async #run(): Promise<void> {
     try {
-      while (this.#hasNews()) {
-        await this.#flushOnce();
-        if (this.#waitingDeliveries === 0) break;
-      }
+      do await this.#flushOnce();
+      while (this.#waitingDeliveries > 0);
     } catch (error) {
       this.#failure = { error };
+    } finally {
+      this.#running = null;
     }
   }
 

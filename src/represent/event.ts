@@ -59,15 +59,17 @@ export function eventId(generation: string, change: Change, object: string): str
 export function buildEvent(source: EventSource, generation: string, maxBytes: number): BuiltEvent {
   const { change, table, key } = source;
   const envelope = envelopeOf(change, table.model, source.context);
-  const sections = withinLimit(sectionsOf(source), maxBytes - Buffer.byteLength(envelope) - RESERVED_BYTES);
+  const sections = withinLimit(sectionsOf(source), maxBytes - Buffer.byteLength(envelope) - KEYS_BYTES);
   return {
     id: eventId(generation, change, `${table.model}\0${key}`),
     json: envelope + sectionsJson(sections),
   };
 }
 
-/** Keys, braces and the list of what is missing. */
-const RESERVED_BYTES = 200;
+/** Braces and the keys of the sections. */
+const KEYS_BYTES = 60;
+/** `unavailable` with its keys and what it says of keys. */
+const UNAVAILABLE_BYTES = 100;
 
 /** Why a row could not be had at all. */
 export type UnreadableReason = 'too_large' | 'undecodable' | 'lookup';
@@ -179,46 +181,70 @@ function missingJson({ prefixes, missing, isKeyOnly }: Section): string {
   return reasons.join(',');
 }
 
-/** Takes the largest values out of the Event until it fits. */
+/** Takes the largest values out of the Event until it fits; where even their names are too much, all of them. */
 function withinLimit(sections: Sections, maxBytes: number): Sections {
+  // A UTF-16 unit is at most three bytes of UTF-8, and a missing value is named beside.
+  if (3 * lengthOf(sections) + UNAVAILABLE_BYTES <= maxBytes) return sections;
   const all = [...new Set([sections.data, sections.before, sections.after])].filter((one) => one !== null);
+  const isMissingSome = all.some((section) => section.missing !== null || section.isKeyOnly);
+  let bytes = bytesOf(sections);
+  if (bytes + (isMissingSome ? UNAVAILABLE_BYTES : 0) <= maxBytes) return sections;
+
+  bytes += UNAVAILABLE_BYTES;
   const times = (section: Section) =>
     section === sections.data && (section === sections.after || section === sections.before) ? 2 : 1;
-  // A UTF-16 unit is at most three bytes of UTF-8.
-  const chars = all.reduce((sum, section) => sum + times(section) * length(section), 0);
-  if (3 * chars <= maxBytes) return sections;
-
-  const values = all
+  const gains = all
     .flatMap((section) =>
       section.fragments.map((fragment, at) => ({
         section,
         at,
-        bytes: fragment === null ? 0 : (Buffer.byteLength(fragment) + 4) * times(section),
+        gain: fragment === null ? 0 : (Buffer.byteLength(fragment) - MISSING_BYTES) * times(section),
       })),
     )
-    .sort((a, b) => b.bytes - a.bytes);
-  const names = all.reduce(
-    (sum, section) =>
-      sum + times(section) * 2 * section.prefixes.reduce((n, prefix) => n + prefix.length + 14, 0),
-    0,
-  );
-  let total = values.reduce((sum, value) => sum + value.bytes, names);
+    .sort((a, b) => b.gain - a.gain);
   const dropped = new Map<Section, Set<number>>();
-  for (const { section, at, bytes } of values) {
-    if (total <= maxBytes || bytes === 0) break;
+  for (const { section, at, gain } of gains) {
+    if (bytes <= maxBytes || gain <= 0) break;
     dropped.set(section, (dropped.get(section) ?? new Set()).add(at));
-    total -= bytes;
+    bytes -= gain;
   }
   const cut = new Map(all.map((section) => [section, without(section, dropped.get(section) ?? new Set())]));
-  const of = (section: Section | null) => (section === null ? null : (cut.get(section) ?? section));
+  const of = (section: Section | null) =>
+    section === null ? null : bytes > maxBytes ? NOTHING : (cut.get(section) ?? section);
   return { data: of(sections.data), before: of(sections.before), after: of(sections.after) };
 }
 
-function length({ prefixes, fragments }: Section): number {
-  return fragments.reduce(
-    (sum, fragment, i) => sum + (fragment?.length ?? 0) + (prefixes[i]?.length ?? 0) + 16,
-    0,
-  );
+/** `"too_large",` where a value is named as missing, less what its own place held. */
+const MISSING_BYTES = 14;
+
+/** What is left of a row whose very names are too much. */
+const NOTHING: Section = { prefixes: ['"*":'], fragments: [null], missing: ['too_large'], isKeyOnly: false };
+
+function lengthOf(sections: Sections): number {
+  const length = (section: Section | null) =>
+    section === null
+      ? 0
+      : section.fragments.reduce(
+          (sum, fragment, i) => sum + (fragment?.length ?? 0) + (section.prefixes[i]?.length ?? 0) + 16,
+          0,
+        );
+  return length(sections.data) + length(sections.before) + length(sections.after);
+}
+
+/** Bytes of the sections' JSON, and a little more. */
+function bytesOf(sections: Sections): number {
+  const bytes = (section: Section | null) =>
+    section === null
+      ? 0
+      : section.fragments.reduce(
+          (sum, fragment, i) =>
+            sum +
+            Buffer.byteLength(section.prefixes[i] ?? '') +
+            1 +
+            (fragment === null ? MISSING_BYTES : Buffer.byteLength(fragment)),
+          0,
+        );
+  return bytes(sections.data) + bytes(sections.before) + bytes(sections.after);
 }
 
 function without(section: Section, columns: ReadonlySet<number>): Section {

@@ -1,19 +1,41 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  type Context,
   type ContextColumns,
   type ContextSource,
   contextOf,
-  type MessageContext,
-  NO_MESSAGE_CONTEXT,
-  withMessage,
 } from '../../src/change/context.ts';
+import {
+  type MessageSource,
+  type Messages,
+  noMessages,
+  withMessage,
+} from '../../src/change/messageContext.ts';
 import type { ChangeKind } from '../../src/change/transaction.ts';
 import { type ColumnText, UNCHANGED } from '../../src/decode/messages.ts';
 import { type TestOld, testImages } from '../helpers/rows.ts';
 
-function contextAfter(...contents: readonly string[]): MessageContext {
-  return contents.reduce(withMessage, NO_MESSAGE_CONTEXT);
+const WALHOOK: MessageSource = {
+  prefix: 'walhook',
+  username: 'username',
+  requestId: 'request_id',
+  allowMute: false,
+};
+
+function messagesAfter(source: MessageSource, said: readonly (readonly [string, string])[]): Messages {
+  return said.reduce(
+    (before, [prefix, content]) => withMessage(before, [source], prefix, content),
+    noMessages([source]),
+  );
+}
+
+function contextAfter(...contents: readonly string[]) {
+  const { contexts, malformed } = messagesAfter(
+    WALHOOK,
+    contents.map((content) => ['walhook', content]),
+  );
+  return { ...contexts[0], malformed };
 }
 
 describe('context messages', () => {
@@ -71,14 +93,52 @@ describe('context messages', () => {
   });
 });
 
+describe('messages of others', () => {
+  const sequin: MessageSource = {
+    prefix: 'sequin:transaction_annotations.set',
+    username: 'user',
+    requestId: 'request',
+    allowMute: false,
+  };
+
+  it('replace one another where Sequin sets them, and its clearing clears', () => {
+    const set = sequin.prefix;
+    const clear = 'sequin:transaction_annotations.clear';
+    const contextOfAll = (...said: (readonly [string, string])[]) => messagesAfter(sequin, said).contexts[0];
+    expect(contextOfAll([set, '{"user": "a", "request": "r"}'])).toEqual({ username: 'a', requestId: 'r' });
+    expect(contextOfAll([set, '{"user": "a", "request": "r"}'], [set, '{"user": "b"}'])).toEqual({
+      username: 'b',
+      requestId: null,
+    });
+    expect(contextOfAll([set, '{"user": "a"}'], [clear, 'whatever'])).toEqual({
+      username: null,
+      requestId: null,
+    });
+  });
+
+  it('are heard under their own key names only', () => {
+    expect(messagesAfter(sequin, [['walhook', '{"user": "a"}']]).contexts[0]).toEqual({
+      username: null,
+      requestId: null,
+    });
+  });
+
+  it('mute only where that is allowed', () => {
+    const muting = (allowMute: boolean) =>
+      messagesAfter({ ...WALHOOK, allowMute }, [['walhook.mute', '']]).isMuted;
+    expect([muting(true), muting(false)]).toEqual([true, false]);
+  });
+});
+
 /** Columns of the row: 0 username, 1 request id. */
 const columns = (more: Partial<ContextColumns> = {}): ContextSource => ({
   kind: 'columns',
   columns: { username: 0, requestId: 1, trust: 'changed', isStamped: false, ...more },
 });
-const messages: ContextSource = { kind: 'message' };
-const NOBODY = NO_MESSAGE_CONTEXT;
-const ALICE: MessageContext = { username: 'alice', requestId: null, malformed: 0 };
+const messages: ContextSource = { kind: 'message', source: 0 };
+const NOBODY: Context = { username: null, requestId: null };
+const ALICE: Context = { username: 'alice', requestId: null };
+const saying = (...contexts: readonly Context[]): Messages => ({ contexts, malformed: 0, isMuted: false });
 
 interface Row {
   readonly kind: ChangeKind;
@@ -90,7 +150,7 @@ const updated = (old: TestOld, ...now: ColumnText[]): Row => ({ kind: 'updated',
 const deleted = (old: TestOld): Row => ({ kind: 'deleted', old, now: null });
 
 describe('the context of a Change', () => {
-  it.each<[string, readonly ContextSource[], MessageContext, Row | null, string | null, string | null]>([
+  it.each<[string, readonly ContextSource[], Context, Row | null, string | null, string | null]>([
     ['nothing is known without sources', [], ALICE, created('bob', 'r'), null, null],
     ['the message speaks', [messages], ALICE, null, 'alice', null],
     [
@@ -103,6 +163,14 @@ describe('the context of a Change', () => {
     ],
     ['the order is the configured one', [columns(), messages], ALICE, created('bob', 'r'), 'bob', 'r'],
     ['an empty column is unknown', [columns(), messages], ALICE, created('', ''), 'alice', null],
+    [
+      'a text of a length that no name has is cut',
+      [columns()],
+      NOBODY,
+      created('u'.repeat(100_000), 'r'),
+      'u'.repeat(1_024),
+      'r',
+    ],
     ['NULL is unknown', [columns(), messages], ALICE, created(null, null), 'alice', null],
     ['columns say nothing without a row', [columns(), messages], ALICE, null, 'alice', null],
 
@@ -243,6 +311,51 @@ describe('the context of a Change', () => {
     ],
   ])('%s', (_what, sources, said, row, username, requestId) => {
     const images = row === null ? null : testImages(row.old, row.now);
-    expect(contextOf(sources, said, row?.kind ?? 'truncated', images)).toEqual({ username, requestId });
+    const context = contextOf(sources, {
+      messages: saying(said),
+      lastMessages: null,
+      kind: row?.kind ?? 'truncated',
+      images,
+      audit: () => null,
+    });
+    expect(context).toEqual({ username, requestId });
+  });
+
+  const audit: ContextSource = { kind: 'audit', source: 0 };
+  it.each<[string, readonly ContextSource[], Context | null, Context | null, string | null, string | null]>([
+    [
+      'a later message fills in what none before said',
+      [messages],
+      { username: 'late', requestId: 'r9' },
+      null,
+      'alice',
+      'r9',
+    ],
+    [
+      'the audit table speaks for who is silent',
+      [messages, audit],
+      null,
+      { username: 'bob', requestId: 'r' },
+      'alice',
+      'r',
+    ],
+    [
+      'the audit table comes first where it is configured first',
+      [audit, messages],
+      null,
+      { username: 'bob', requestId: null },
+      'bob',
+      null,
+    ],
+    ['an audit table that was not read to its end says nothing', [audit], null, null, null, null],
+  ])('%s', (_what, sources, last, audited, username, requestId) => {
+    const context = contextOf(sources, {
+      messages: saying(ALICE),
+      lastMessages: last === null ? null : saying(last),
+      kind: 'updated',
+      images: null,
+      audit: () => audited,
+    });
+    expect(context).toEqual({ username, requestId });
   });
 });

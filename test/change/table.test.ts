@@ -1,18 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { isWatchable, type ModelOptions, modelName, unknownTypes } from '../../src/change/table.ts';
-import { testRelation, testTable } from '../helpers/rows.ts';
+import { testModel, testRelation, testTable } from '../helpers/rows.ts';
 
 const model = (
   name: string,
   table: string,
   schema = 'public',
   exclude: readonly string[] = [],
-): ModelOptions => ({
-  name,
-  schema,
-  table,
-  exclude,
-});
+): ModelOptions => testModel(name, table, { schema, exclude });
 const relation = (schema: string, name: string) => testRelation([['id*', 23]], 'default', { schema, name });
 
 describe('the name of a Model', () => {
@@ -118,13 +113,13 @@ describe('a table', () => {
   it('hides the columns that carry context', () => {
     const table = testTable(testRelation(columns), {
       context: [
-        { kind: 'message' },
+        { kind: 'message', source: 0 },
         { kind: 'columns', username: 'changed_by', requestId: null, trust: 'always' },
       ],
     });
     expect(names(table.columns)).toEqual(['id', 'name', 'password', 'price', 'request_id']);
     expect(table.contextSources).toEqual([
-      { kind: 'message' },
+      { kind: 'message', source: 0 },
       { kind: 'columns', columns: { username: 4, requestId: -1, trust: 'always', isStamped: false } },
     ]);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Change, TransactionReader } from '../../src/change/transaction.ts';
 import { lsn } from '../../src/core/lsn.ts';
 import type { RowMessage, WalMessage } from '../../src/decode/messages.ts';
-import { testImages, testRelation } from '../helpers/rows.ts';
+import { testImages, testRelation, testRow } from '../helpers/rows.ts';
 
 const relation = testRelation([['id*', 23]]);
 const other = { ...relation, oid: 2, name: 'other' };
@@ -18,11 +18,8 @@ const commit = (at: number): WalMessage => ({
   commitLsn: lsn(BigInt(at)),
   endLsn: lsn(BigInt(at + 5)),
 });
-const row = (tag: RowMessage['tag'] = 'insert', of = relation): RowMessage => ({
-  tag,
-  relation: of,
-  images: () => testImages(null, ['1']),
-});
+const row = (tag: RowMessage['tag'] = 'insert', of = relation): RowMessage =>
+  testRow(tag, of, testImages(null, ['1']));
 const said = (content: string, more: Partial<Extract<WalMessage, { tag: 'message' }>> = {}): WalMessage => ({
   tag: 'message',
   transactional: true,
@@ -31,8 +28,10 @@ const said = (content: string, more: Partial<Extract<WalMessage, { tag: 'message
   ...more,
 });
 
+const WALHOOK = { prefix: 'walhook', username: 'username', requestId: 'request_id', allowMute: false };
+
 function read(messages: readonly WalMessage[]) {
-  const reader = new TransactionReader(new Set(['walhook']));
+  const reader = new TransactionReader([WALHOOK]);
   const changes: Change[] = [];
   const commits = messages.flatMap(
     (message) => reader.accept(message, (change) => changes.push(change)) ?? [],
@@ -113,7 +112,10 @@ describe('the Changes of a Transaction', () => {
 
 describe('the context that messages set', () => {
   const names = (messages: readonly WalMessage[]) =>
-    read(messages).changes.map(({ context }) => [context.username, context.requestId]);
+    read(messages).changes.map(({ messages }) => [
+      messages.contexts[0]?.username,
+      messages.contexts[0]?.requestId,
+    ]);
 
   it('speaks for the Changes after them, and for no other Transaction', () => {
     expect(

@@ -3,7 +3,7 @@ import { loadConfigFile, readConfigFile } from '../../src/commands/configFile.ts
 import { type LoadOptions, loadConfig } from '../../src/config/load.ts';
 import type { VariableSource } from '../../src/config/variables.ts';
 import type { Secret } from '../../src/core/secret.ts';
-import { checkWebhook } from '../../src/definitions.ts';
+import { checkWebhook } from '../../src/definitions/webhooks.ts';
 import { configFolder } from '../helpers/command.ts';
 
 const HIDDEN = 'hunter2-topsecret';
@@ -80,6 +80,12 @@ describe('a configuration', () => {
         max_age: 604_800_000,
       },
       concurrency: 8,
+      conditions: null,
+      columns: [],
+      conditions_mode: 'strict',
+      on_unavailable: 'error',
+      require: [],
+      payload_format: 'walhook',
     });
   });
 
@@ -156,10 +162,7 @@ webhooks:
 
   it.each([
     ['rows: {}', 'rows'],
-    ['limits: {lookahead: 5}', 'limits.lookahead'],
     ['log: {payloads: none}', 'log.payloads'],
-    ['context: [{columns: {username: a}, table: x}]', 'context[0].table'],
-    ['models: [{name: m, table: t, display: x}]', 'models[0].display'],
     ['defaults: {brake: null}', 'defaults.brake'],
     [`webhooks: [${webhook('ordering: row')}]`, 'webhooks[0].ordering'],
   ])('refuses a planned key by its name: %s', (text, path) => {
@@ -167,8 +170,8 @@ webhooks:
   });
 
   it('says for a context source which of its shapes comes closest', () => {
-    expect(mistakes(`${services}context: [{message: other}, {columns: {usrname: a}}]`)).toEqual([
-      '3 context[0].message: expected walhook, found "other"',
+    expect(mistakes(`${services}context: [{message: ""}, {columns: {usrname: a}}]`)).toEqual([
+      '3 context[0].message: expected something, found nothing',
       '3 context[1].columns.usrname: unknown key; did you mean username?',
     ]);
   });

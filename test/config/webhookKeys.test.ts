@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { deriveKeys, KEY_PATTERN } from '../../src/config/webhookKeys.ts';
 import { hash8 } from '../../src/core/hash.ts';
-import { publishDefinitions, rememberedKeys } from '../../src/definitions.ts';
+import { publishDefinitions, rememberedKeys } from '../../src/definitions/webhooks.ts';
 
 const name = fc.oneof(
   fc.string({ minLength: 1, maxLength: 150, unit: 'grapheme' }),

@@ -1,6 +1,6 @@
 /** Capture as a whole over a real slot and a store in memory: what reaches the store, what is acknowledged. */
 import { describe, expect, it } from 'vitest';
-import { type CaptureOptions, captureOnce } from '../../src/capture.ts';
+import { type CaptureOptions, captureOnce } from '../../src/capture/capture.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { settlesWithin } from '../../src/core/lifecycle.ts';
@@ -23,6 +23,12 @@ const target = (key: string): MatchTarget => ({
   enabled: true,
   models: ['*'],
   events: ['created', 'updated', 'deleted', 'truncated'],
+  conditions: null,
+  columns: null,
+  onUnavailable: 'error',
+  require: [],
+  format: 'walhook',
+  collapse: null,
 });
 
 interface Capturing extends AsyncDisposable {
@@ -59,11 +65,16 @@ async function capture(
       pool,
       store: flushing,
       models: [],
-      context: [{ kind: 'message' }, { kind: 'tracked' }],
-      contextPrefixes: new Set(['walhook']),
+      represent: new Map(),
+      context: [{ kind: 'message', source: 0 }, { kind: 'tracked' }],
+      messageSources: [
+        { prefix: 'walhook', username: 'username', requestId: 'request_id', allowMute: false },
+      ],
+      auditSources: [],
       matcher: new Matcher((more.webhooks ?? ['w']).map(target)),
       definitions: null,
-      limits: { valueBytes: 1_048_576, eventBytes: 4_194_304, messageBytes: 67_108_864 },
+      limits: { valueBytes: 1_048_576, eventBytes: 4_194_304, messageBytes: 67_108_864, lookahead: 10_000 },
+      lookupTimeoutMs: 2_000,
       ackDelayMs: 0,
       onQueued: () => undefined,
       clock: systemClock,
@@ -153,7 +164,7 @@ describe('capture', () => {
 
   it('makes a failed Delivery of a row above limits.message, and goes on', async () => {
     await using database = await prepared();
-    const limits = { valueBytes: 1_024, eventBytes: 65_536, messageBytes: 65_536 };
+    const limits = { valueBytes: 1_024, eventBytes: 65_536, messageBytes: 65_536, lookahead: 100 };
     await using capturing = await capture(database, { limits });
     await database.client.query("insert into thing values (1, repeat('x', 200000)), (2, 'y')");
     await until(() => (capturing.stored()['w'] ?? []).length === 1);

@@ -3,11 +3,19 @@
 import {
   type ContextOption,
   describeTable,
+  type ForeignKey,
   type ModelOptions,
   type Table,
   type TableFacts,
 } from '../../src/change/table.ts';
-import type { ColumnText, Relation, ReplicaIdentity, RowImages, Tuple } from '../../src/decode/messages.ts';
+import type {
+  ColumnText,
+  Relation,
+  ReplicaIdentity,
+  RowImages,
+  RowMessage,
+  Tuple,
+} from '../../src/decode/messages.ts';
 import type { ColumnType } from '../../src/decode/values.ts';
 
 /** Name and type OID of a column; a name that ends in `*` is part of the identity. */
@@ -33,10 +41,16 @@ export function testRelation(
   };
 }
 
+/** A Model of `table` in public, with nothing configured but what is given. */
+export function testModel(name: string, table: string, more: Partial<ModelOptions> = {}): ModelOptions {
+  return { name, schema: 'public', table, exclude: [], naming: 'columns', ignoreChanges: [], ...more };
+}
+
 export interface TestTableOptions {
   readonly primaryKey?: readonly string[];
   readonly isTracked?: boolean;
   readonly types?: ReadonlyMap<number, ColumnType>;
+  readonly foreignKeys?: readonly ForeignKey[];
   readonly models?: readonly ModelOptions[];
   readonly context?: readonly ContextOption[];
 }
@@ -46,6 +60,7 @@ export function testTable(relation: Relation, options: TestTableOptions = {}): T
     primaryKey: options.primaryKey ?? [],
     isTracked: options.isTracked ?? false,
     types: options.types ?? new Map(),
+    foreignKeys: options.foreignKeys ?? [],
   };
   return describeTable(relation, facts, options.models ?? [], options.context ?? []);
 }
@@ -59,6 +74,12 @@ export function testTuple(values: readonly ColumnText[]): Tuple {
       return typeof value === 'string' ? Buffer.byteLength(value) : 0;
     },
   };
+}
+
+/** A row's message as the decoder would give it. */
+export function testRow(tag: RowMessage['tag'], relation: Relation, images: RowImages): RowMessage {
+  const row: RowMessage = { tag, relation, bytes: 100, images: () => images, retained: () => row };
+  return row;
 }
 
 export type TestOld = readonly ['key' | 'full', readonly ColumnText[]] | null;

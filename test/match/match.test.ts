@@ -16,6 +16,12 @@ const target = (
   enabled,
   models,
   events,
+  conditions: null,
+  columns: null,
+  onUnavailable: 'error',
+  require: [],
+  format: 'walhook',
+  collapse: null,
 });
 const keys = (targets: readonly MatchTarget[]) => targets.map(({ key }) => key);
 

@@ -36,7 +36,12 @@ const facts = async (table: string) => new Catalog(pool).facts(await relationOf(
 describe('what the catalog knows of a table', () => {
   it('is its primary key, in the order of the key', async () => {
     await database.client.query('create table keyed (a int, b text, c int, primary key (c, a))');
-    expect(await facts('keyed')).toEqual({ primaryKey: ['c', 'a'], isTracked: false, types: new Map() });
+    expect(await facts('keyed')).toEqual({
+      primaryKey: ['c', 'a'],
+      isTracked: false,
+      foreignKeys: [],
+      types: new Map(),
+    });
   });
 
   it('is no key where there is none, whatever else is unique', async () => {
@@ -65,6 +70,7 @@ describe('what the catalog knows of a table', () => {
     expect(await new Catalog(pool).facts(relation)).toEqual({
       primaryKey: [],
       isTracked: false,
+      foreignKeys: [],
       types: new Map(),
     });
   });

@@ -13,7 +13,9 @@ import { readSql } from '../../src/setup/perform.ts';
 import { openSlotReader, type SlotReader } from '../decode/slotReader.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 
-const CONTEXT: readonly ContextOption[] = [{ kind: 'message' }, { kind: 'tracked' }];
+const CONTEXT: readonly ContextOption[] = [{ kind: 'message', source: 0 }, { kind: 'tracked' }];
+
+const WALHOOK = { prefix: 'walhook', username: 'username', requestId: 'request_id', allowMute: false };
 
 let database: TestDatabase;
 let reader: SlotReader;
@@ -54,7 +56,7 @@ async function table(track: string | null, columns = 'id int primary key, v text
 /** `created t alice r1`, for each Change since the last call. */
 async function changes(): Promise<string[]> {
   const decoder = new PgoutputDecoder();
-  const transactions = new TransactionReader(new Set(['walhook']));
+  const transactions = new TransactionReader([WALHOOK]);
   const catalog = new Catalog(pool);
   const tables = new Map<Relation, Table>();
   const seen: string[] = [];
@@ -67,12 +69,13 @@ async function changes(): Promise<string[]> {
     transactions.accept(message, (change) => {
       const described = tables.get(change.relation);
       if (described === undefined) throw new Error('a Change of an unknown table');
-      const { username, requestId } = contextOf(
-        described.contextSources,
-        change.context,
-        change.kind,
-        change.row?.images() ?? null,
-      );
+      const { username, requestId } = contextOf(described.contextSources, {
+        messages: change.messages,
+        lastMessages: null,
+        kind: change.kind,
+        images: change.row?.images() ?? null,
+        audit: () => null,
+      });
       seen.push(`${change.kind} ${described.model} ${username} ${requestId}`);
     });
   }
