@@ -9,6 +9,7 @@ import type { ReceiverOptions } from './commands/receiver.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SetupOptions, TeardownOptions } from './commands/setup.ts';
 import type { TryOptions } from './commands/try.ts';
+import type { ValidateOptions } from './commands/validate.ts';
 import { toWalhookError } from './core/errors.ts';
 import { packageVersion } from './version.ts';
 
@@ -109,8 +110,9 @@ function addDaemonCommands(cli: Cli): void {
 
 function addOfflineCommands(cli: Cli): void {
   withConfig(cli, 'validate', 'every mistake of the configuration file, offline')
+    .option('--test', 'run the rule tests in it')
     .option('--json', 'print one JSON object')
-    .action(async (options: CommonOptions) => {
+    .action(async (options: ValidateOptions) => {
       const { validate } = await import('./commands/validate.ts');
       cli.exit = validate(options, cli.io);
     });

@@ -96,7 +96,11 @@ interface Parts {
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(loaded.config, rememberedKeys(state?.definitions ?? null));
+  const webhooks = defineWebhooks(
+    loaded.config,
+    rememberedKeys(state?.definitions ?? null),
+    loaded.templateEnv,
+  );
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,

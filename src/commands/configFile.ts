@@ -4,13 +4,13 @@ import { type LoadedConfig, type LoadOptions, type LoadResult, loadConfig } from
 import type { Mistake } from '../config/mistakes.ts';
 import type { VariableSource } from '../config/variables.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
-import { checkWebhook } from '../definitions/webhooks.ts';
+import { checkConfig } from '../definitions/checkConfig.ts';
 import type { CommandIo, CommonOptions } from './io.ts';
 
 export interface ConfigFile {
   readonly path: string;
   readonly result: LoadResult;
-  /** Those of the file's shape, and those that compiling the webhooks finds, by line. */
+  /** Those of the file's shape, and those that compiling what it defines finds, by line. */
   readonly mistakes: readonly Mistake[];
 }
 
@@ -39,10 +39,37 @@ export function readConfigFile(
     );
   }
   const result = loadConfig(text, { ...how, source: variableSource(io) });
-  const compiled = result.webhooks.flatMap((webhook, i) => checkWebhook(webhook, ['webhooks', i]));
-  const mistakes = [...result.mistakes, ...compiled.map((mistake) => result.place(mistake))];
-  return { path, result, mistakes: mistakes.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)) };
+  return { path, result, mistakes: checkConfig(result) };
 }
+
+/**
+ * Reads the file for trying some of its webhooks: only the variables that these use have to be there. Read
+ * twice, for which they are is known only when they have been found.
+ */
+export function readConfigForTrial(
+  options: CommonOptions,
+  io: CommandIo,
+  isTried: (name: string, result: LoadResult) => boolean,
+  how: Pick<LoadOptions, 'needsServices'> = {},
+): ConfigFile {
+  const { result } = readConfigFile(options, io, { ...how, needsVariable: () => false });
+  const tried = result.webhooks.map(({ name }) => typeof name === 'string' && isTried(name, result));
+  const isUsed = (path: string) => {
+    const [, at, setting] = /^(?:webhooks\[(\d+)\]|defaults)\.([a-z_]+)/.exec(path) ?? [];
+    const isOfTried = at === undefined ? tried.includes(true) : tried[Number(at)] === true;
+    return setting !== undefined && isOfTried && !UNTRIED_SETTINGS.has(setting);
+  };
+  return readConfigFile(options, io, { ...how, needsVariable: isUsed });
+}
+
+/** What says nothing of the decision and the request: a trial signs nothing and connects to nobody. */
+const UNTRIED_SETTINGS: ReadonlySet<string> = new Set([
+  'secret',
+  'proxy',
+  'ca_file_path',
+  'cert_file_path',
+  'key_file_path',
+]);
 
 /** Loads the file or throws CONFIG_INVALID with every mistake in its message. */
 export function loadConfigFile(

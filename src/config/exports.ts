@@ -1,17 +1,28 @@
 /**
- * A webhook as Peering Manager's or NetBox's REST API exports it can stand in the file as it is: its keys
- * are translated to walhook's, and what has no meaning here is named in a note.
+ * Webhooks as Peering Manager's or NetBox's REST API exports them can stand in the file as they are: their
+ * keys are translated to walhook's, a NetBox webhook is joined with the event rules that name it, and what
+ * has no meaning here is named in a note.
  */
 import type { Path } from './mistakes.ts';
 
 type Raw = Readonly<Record<string, unknown>>;
 
+/** One webhook, made of one entry of the list or, with its event rule, of two. */
 export interface Translated {
-  readonly webhook: Raw;
-  /** Which of the written keys each key now stands for, so that a mistake is shown at its line. */
-  readonly writtenAs: ReadonlyMap<string, string>;
-  /** Keys of the export that were left out. */
-  readonly ignored: readonly string[];
+  /** The webhook in walhook's keys; anything that is no object as it was. */
+  readonly entry: unknown;
+  /** The entry of the list that it stands at. */
+  readonly at: number;
+  /** The entries that it was made of. */
+  readonly sources: readonly number[];
+  /** Where in the list each key was written, if not under its own name in its own entry. */
+  readonly writtenAs: ReadonlyMap<string, Path>;
+}
+
+export interface TranslatedList {
+  readonly entries: readonly Translated[];
+  /** Keys of exports that were left out. */
+  readonly ignored: readonly Path[];
 }
 
 /** What only an export has. */
@@ -23,6 +34,23 @@ const MARKERS = [
   'type_update',
   'type_delete',
   'event_types',
+  'action_type',
+  'action_object_id',
+];
+
+/** What an event rule has and a webhook has not. */
+const RULE_MARKERS = ['action_type', 'action_object_type', 'action_object_id', 'action_object'];
+
+/** What says when a webhook fires. A NetBox webhook leaves it to its event rules. */
+const TRIGGER_KEYS = [
+  'content_types',
+  'object_types',
+  'models',
+  'type_create',
+  'type_update',
+  'type_delete',
+  'event_types',
+  'events',
 ];
 
 /** Keys of an export that say nothing a webhook of walhook needs. */
@@ -39,9 +67,15 @@ const MEANINGLESS = new Set([
   'custom_fields',
   'owner',
   'comments',
+  'action_data',
+  ...RULE_MARKERS,
 ]);
 
-const FLAGS = { type_create: 'created', type_update: 'updated', type_delete: 'deleted' } as const;
+const FLAGS: Readonly<Record<string, string>> = {
+  type_create: 'created',
+  type_update: 'updated',
+  type_delete: 'deleted',
+};
 
 const EVENT_TYPES: Readonly<Record<string, string>> = {
   object_created: 'created',
@@ -49,41 +83,138 @@ const EVENT_TYPES: Readonly<Record<string, string>> = {
   object_deleted: 'deleted',
 };
 
-/** Translates one entry of `webhooks`; anything that is not an export comes back as it was. */
-export function translateExport(entry: unknown): Translated {
-  if (!isObject(entry) || !MARKERS.some((key) => Object.hasOwn(entry, key))) {
-    return { webhook: isObject(entry) ? entry : {}, writtenAs: new Map(), ignored: [] };
-  }
+/** Translates the list `webhooks`. What is no export comes back as it was. */
+export function translateExports(list: readonly unknown[]): TranslatedList {
+  const ignored: Path[] = [];
+  const targets = rulesByTarget(list);
+  const joined = new Set([...targets.values()].flat());
+  const entries = list.flatMap((entry, at): Translated[] => {
+    if (joined.has(at)) return [];
+    const rules = targets.get(at);
+    if (rules === undefined || !isObject(entry)) return [translateOne(entry, at, ignored)];
+    return rules.map((rule, i) => joinRule(list, at, rule, rules.length, i === 0 ? ignored : []));
+  });
+  return { entries, ignored };
+}
+
+/** Whether an entry is a NetBox event rule, apart from the webhook it calls. */
+export function isEventRule(entry: unknown): entry is Raw {
+  return (
+    isObject(entry) &&
+    RULE_MARKERS.some((key) => Object.hasOwn(entry, key)) &&
+    !Object.hasOwn(entry, 'payload_url')
+  );
+}
+
+/** Whether an entry is a NetBox webhook that leaves it to event rules when it fires. */
+export function isRuleless(entry: unknown): entry is Raw {
+  return (
+    isObject(entry) &&
+    Object.hasOwn(entry, 'payload_url') &&
+    !TRIGGER_KEYS.some((key) => Object.hasOwn(entry, key))
+  );
+}
+
+/** Whether an entry is an export at all. */
+export function isExport(entry: unknown): entry is Raw {
+  return isObject(entry) && MARKERS.some((key) => Object.hasOwn(entry, key));
+}
+
+/** Place of a webhook in the list → places of the rules that call it. */
+function rulesByTarget(list: readonly unknown[]): ReadonlyMap<number, readonly number[]> {
+  const found = new Map<number, number[]>();
+  list.forEach((rule, at) => {
+    if (!isEventRule(rule) || !callsWebhook(rule)) return;
+    const target = list.findIndex((entry) => isRuleless(entry) && isCalled(entry, rule));
+    if (target >= 0) found.set(target, [...(found.get(target) ?? []), at]);
+  });
+  return found;
+}
+
+/** Whether a rule's action is a webhook: NetBox also knows scripts and notifications. */
+export function callsWebhook(rule: Raw): boolean {
+  const action = choice(rule['action_type']);
+  return action === undefined || action === null || action === 'webhook';
+}
+
+function isCalled(webhook: Raw, rule: Raw): boolean {
+  const object = rule['action_object'];
+  const id = rule['action_object_id'] ?? (isObject(object) ? object['id'] : undefined);
+  if (id !== undefined && id !== null && webhook['id'] !== undefined)
+    return String(id) === String(webhook['id']);
+  return isObject(object) && object['name'] !== undefined && object['name'] === webhook['name'];
+}
+
+/** The webhook called by the one rule keeps its name; of several each bears its rule's as well. */
+function joinRule(
+  list: readonly unknown[],
+  at: number,
+  rule: number,
+  rules: number,
+  ignored: Path[],
+): Translated {
+  const webhook = translateOne(list[at], at, ignored);
+  const trigger = translateOne(list[rule], rule, ignored);
+  const own = isObject(webhook.entry) ? webhook.entry : {};
+  const { name, ...fires } = isObject(trigger.entry) ? trigger.entry : {};
+  const placed = [
+    ...Object.keys(own).map((key): [string, Path] => [key, [at, key]]),
+    ...webhook.writtenAs,
+    ...Object.keys(fires).map((key): [string, Path] => [key, [rule, key]]),
+    ...trigger.writtenAs,
+  ];
+  const joinedName = rules === 1 ? own['name'] : `${String(own['name'])}: ${String(name)}`.slice(0, 150);
+  return {
+    entry: { ...own, ...fires, name: joinedName },
+    at,
+    sources: [at, rule],
+    writtenAs: new Map([...placed, ['name', [at, 'name']]]),
+  };
+}
+
+function translateOne(entry: unknown, at: number, ignored: Path[]): Translated {
+  if (!isExport(entry)) return { entry, at, sources: [at], writtenAs: new Map() };
   const webhook: Record<string, unknown> = {};
-  const writtenAs = new Map<string, string>();
-  const ignored: string[] = [];
+  const writtenAs = new Map<string, Path>();
   const set = (key: string, written: string, value: unknown) => {
     webhook[key] = value;
-    writtenAs.set(key, written);
+    writtenAs.set(key, [at, written]);
   };
+  const isSelfLink = Object.hasOwn(entry, 'payload_url') || isEventRule(entry);
   for (const [key, value] of Object.entries(entry)) {
     if (key === 'payload_url') set('url', key, value);
     else if (key === 'content_types' || key === 'object_types') set('models', key, lastParts(value));
     else if (key === 'event_types') set('events', key, eventNames(value));
-    else if (key in FLAGS) set('events', 'type_create', flaggedEvents(entry));
-    else if (key === 'url' && !Object.hasOwn(entry, 'payload_url')) webhook['url'] = value;
-    else if (MEANINGLESS.has(key)) ignored.push(key);
-    else if (!isUnset(key, value)) webhook[key] = value;
+    else if (Object.hasOwn(FLAGS, key)) set('events', 'type_create', flaggedEvents(entry));
+    else if (key === 'url' && !isSelfLink) webhook['url'] = value;
+    else if (MEANINGLESS.has(key)) ignored.push([at, key]);
+    else if (!isUnset(key, value)) webhook[key] = settingOf(key, value);
   }
-  return { webhook, writtenAs, ignored };
+  return { entry: webhook, at, sources: [at], writtenAs };
 }
 
-/** An export writes out every field; an empty one means that nothing was chosen. */
+/** An export writes out every field; these say that nothing was chosen. */
 function isUnset(key: string, value: unknown): boolean {
-  return (
-    (key === 'secret' && value === '') ||
-    (value === null && key !== 'conditions') ||
-    isEmptyCondition(key, value)
-  );
+  if (value === null) return true;
+  if (key === 'secret' || key === 'ca_file_path') return value === '';
+  if (key === 'ssl_verification') return value === true;
+  return key === 'conditions' && isEmpty(value);
 }
 
-function isEmptyCondition(key: string, value: unknown): boolean {
-  return key === 'conditions' && (value === null || (isObject(value) && Object.keys(value).length === 0));
+function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return isObject(value) && Object.keys(value).length === 0;
+}
+
+/** NetBox counts a timeout in seconds. */
+function settingOf(key: string, value: unknown): unknown {
+  if (key === 'timeout' && typeof value === 'number') return `${value}s`;
+  return key === 'http_method' ? choice(value) : value;
+}
+
+/** A choice is exported as its value or as value and label. */
+export function choice(value: unknown): unknown {
+  return isObject(value) && Object.hasOwn(value, 'value') ? value['value'] : value;
 }
 
 /** `app.model` means the last part. */
@@ -105,9 +236,9 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The path as written in the file of a path in a translated webhook. */
-export function writtenPath(path: Path, writtenAs: ReadonlyMap<string, string>): Path {
+/** The path within the list, as written in the file, of a path in a translated webhook. */
+export function writtenPath({ at, writtenAs }: Translated, path: Path): Path {
   const [first, ...rest] = path;
   const written = typeof first === 'string' ? writtenAs.get(first) : undefined;
-  return written === undefined ? path : [written, ...rest];
+  return written === undefined ? [at, ...path] : [...written, ...rest];
 }

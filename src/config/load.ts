@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import { type ConfigDocument, parseConfigDocument, type VariableValue } from './document.ts';
-import { isObject, translateExport, writtenPath } from './exports.ts';
+import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { isPlanned } from './planned.ts';
 import { type Config, configSchema, keysAt } from './schema.ts';
@@ -21,6 +21,8 @@ export interface LoadedConfig {
   readonly notes: readonly Mistake[];
   /** What variables and secret files stand for: nothing that is shown may hold one of these texts. */
   readonly variableValues: readonly VariableValue[];
+  /** What the `env` filter of templates reads: a variable that `templates.env` names, else undefined. */
+  readonly templateEnv: (name: string) => string | undefined;
   /** A text of the file with its variables resolved anew; null where there is none. */
   current(path: Path): string | null;
 }
@@ -33,6 +35,9 @@ export interface LoadResult {
   readonly warnings: readonly Mistake[];
   /** The webhooks with variables resolved, whether valid or not, for what only compiling them shows. */
   readonly webhooks: readonly RawWebhook[];
+  /** The models and rule tests, whether valid or not. */
+  readonly models: readonly unknown[];
+  readonly tests: readonly unknown[];
   /** A mistake at a path of the config, placed where the file says it. */
   place(finding: Finding): Mistake;
 }
@@ -52,7 +57,8 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
   const document = parseConfigDocument(text, options.source);
   if (document.mistakes.length > 0) {
     const place = ({ path, message }: Finding) => ({ path: formatPath(path), line: null, message });
-    return { loaded: null, mistakes: document.mistakes, warnings: [], webhooks: [], place };
+    const nothing = { warnings: [], webhooks: [], models: [], tests: [] };
+    return { loaded: null, mistakes: document.mistakes, ...nothing, place };
   }
   const needsVariable = options.needsVariable ?? (() => true);
   const needsServices = options.needsServices ?? true;
@@ -62,28 +68,36 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
   const prepared = prepare(document.value, needsServices);
   const { config, findings } = parse(prepared, document);
   if (config !== null && needsServices) findings.push(...checkServices(config, options.source));
-  const place = (finding: Finding): Mistake => {
-    const path = prepared.written(finding.path);
-    return { path: formatPath(path), line: document.line(path), message: finding.message };
-  };
+  const placeWritten = ({ path, message }: Finding): Mistake => ({
+    path: formatPath(path),
+    line: document.line(path),
+    message,
+  });
+  const place = ({ path, message }: Finding) => placeWritten({ path: prepared.written(path), message });
   const unresolved = new Set(document.missingVariables.map((mistake) => mistake.path));
   const placed = [...prepared.findings, ...findings]
     .map(place)
     // What a missing variable would have been is not known to be wrong.
     .filter((mistake) => !unresolved.has(mistake.path));
   const mistakes = [...missing, ...placed].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  const { webhooks } = prepared;
-  if (config === null || mistakes.length > 0) return { loaded: null, mistakes, warnings, webhooks, place };
-  return {
-    webhooks,
+  const found = {
+    webhooks: prepared.webhooks,
+    models: listAt(prepared.value, 'models'),
+    tests: listAt(prepared.value, 'tests'),
     place,
+  };
+  if (config === null || mistakes.length > 0) return { loaded: null, mistakes, warnings, ...found };
+  const templateNames = new Set(config.templates.env);
+  return {
+    ...found,
     loaded: {
       config,
       rawWebhooks: prepare(document.unresolved, needsServices).webhooks,
       notes: prepared.ignored.map((path) =>
-        place({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
+        placeWritten({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
       variableValues: document.variableValues,
+      templateEnv: (name) => (templateNames.has(name) ? options.source.env[name] : undefined),
       current: (path) => {
         const value = valueAt(parseConfigDocument(text, options.source).value, path);
         return typeof value === 'string' ? value : null;
@@ -109,7 +123,8 @@ interface Prepared {
 }
 
 function prepare(content: unknown, needsServices: boolean): Prepared {
-  const { value, findings } = withoutPlanned(content, []);
+  const translated = translateExports(listAt(content, 'webhooks'));
+  const { value, findings } = withoutPlanned(withWebhooks(content, translated.entries), []);
   const root: Record<string, unknown> = isObject(value) ? { ...value } : {};
   const all = [...findings];
   if (!isObject(value)) all.push({ path: [], message: 'expected an object with the key queue and others' });
@@ -118,30 +133,38 @@ function prepare(content: unknown, needsServices: boolean): Prepared {
     root['queue'] = { ...queue, url: 'redis://not-needed' };
   }
   const defaults = isObject(root['defaults']) ? root['defaults'] : {};
-  const entries = Array.isArray(root['webhooks']) ? root['webhooks'] : [];
-  const translated = entries.map(translateExport);
-  const webhooks = translated.map(({ webhook }) => ({ ...defaults, ...webhook }));
+  const entries = listAt(root, 'webhooks');
+  const webhooks = entries.map((entry) => ({ ...defaults, ...(isObject(entry) ? entry : {}) }));
   if (Array.isArray(root['webhooks'])) {
     root['webhooks'] = entries.map((entry, i) => (isObject(entry) ? webhooks[i] : entry));
   }
   const entryOf = (path: Path) =>
-    path[0] === 'webhooks' && typeof path[1] === 'number' ? translated[path[1]] : undefined;
+    path[0] === 'webhooks' && typeof path[1] === 'number' ? translated.entries[path[1]] : undefined;
   return {
     value: root,
     webhooks,
     findings: all,
-    ignored: translated.flatMap(({ ignored }, i) => ignored.map((key) => ['webhooks', i, key])),
+    ignored: translated.ignored.map((path) => ['webhooks', ...path]),
     written(path) {
       const entry = entryOf(path);
-      return entry === undefined
-        ? path
-        : [...path.slice(0, 2), ...writtenPath(path.slice(2), entry.writtenAs)];
+      return entry === undefined ? path : ['webhooks', ...writtenPath(entry, path.slice(2))];
     },
     isInherited(path) {
       const key = path[2];
-      return typeof key === 'string' && key in defaults && !Object.hasOwn(entryOf(path)?.webhook ?? {}, key);
+      const entry = entryOf(path)?.entry;
+      return typeof key === 'string' && key in defaults && !(isObject(entry) && Object.hasOwn(entry, key));
     },
   };
+}
+
+function listAt(value: unknown, key: string): readonly unknown[] {
+  const list = isObject(value) ? value[key] : undefined;
+  return Array.isArray(list) ? list : [];
+}
+
+function withWebhooks(content: unknown, entries: readonly { readonly entry: unknown }[]): unknown {
+  if (!isObject(content) || !Array.isArray(content['webhooks'])) return content;
+  return { ...content, webhooks: entries.map(({ entry }) => entry) };
 }
 
 /** Takes out the keys that this version does not have yet, with a finding for each. */

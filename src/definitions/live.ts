@@ -25,7 +25,7 @@ export function define(
   remembered: ReadonlyMap<string, string>,
   version: number,
 ): Definitions {
-  const webhooks = defineWebhooks(loaded.config, remembered);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
   return {
     loaded,
     webhooks,

@@ -54,20 +54,20 @@ export function checkWebhook(
   }
   const mode = webhook['conditions_mode'] === 'lenient' ? 'lenient' : 'strict';
   const parsed = parseConditions(webhook['conditions'], mode, formatPath([...path, 'conditions']));
-  if (!parsed.ok) {
-    for (const mistake of parsed.mistakes) {
-      mistakes.push({
-        path: [...path, 'conditions'],
-        message: mistakeBelow(mistake, [...path, 'conditions']),
-      });
-    }
-  }
+  if (!parsed.ok)
+    mistakes.push(...parsed.mistakes.map((mistake) => placed(mistake, [...path, 'conditions'])));
+  mistakes.push(...columnMistakes(webhook['columns'], [...path, 'columns']));
   const url = text('url');
   if (url !== null && mistakes.every((mistake) => mistake.path.at(-1) !== 'url')) {
     attempt('url', () => checkUrl(url, webhook['allow_templated_host'] === true));
   }
   return mistakes;
 }
+
+/** What the `env` filter of templates reads; see LoadedConfig.templateEnv. */
+export type TemplateEnv = (name: string) => string | undefined;
+
+const NO_ENV: TemplateEnv = () => undefined;
 
 /**
  * Compiles the webhooks of a configuration that was checked. Throws a coded error on the first that cannot
@@ -78,22 +78,38 @@ export function checkWebhook(
 export function defineWebhooks(
   config: Config,
   remembered?: ReadonlyMap<string, string>,
+  env: TemplateEnv = NO_ENV,
 ): WebhookDefinition[] {
   const keys = deriveKeys(
     config.webhooks.map((webhook) => webhook.name),
     remembered,
   );
   return config.webhooks.map((webhook, i) =>
-    defineWebhook(webhook, keys.get(webhook.name) ?? '', ['webhooks', i]),
+    defineWebhook(webhook, keys.get(webhook.name) ?? '', ['webhooks', i], env),
   );
+}
+
+/** One Webhook of a configuration whose others may be incomplete; null where there is none of that name. */
+export function defineWebhookNamed(
+  config: Config,
+  name: string,
+  env: TemplateEnv = NO_ENV,
+): WebhookDefinition | null {
+  const at = config.webhooks.findIndex((webhook) => webhook.name === name);
+  const webhook = config.webhooks[at];
+  if (webhook === undefined) return null;
+  const keys = deriveKeys(config.webhooks.map((one) => one.name));
+  return defineWebhook(webhook, keys.get(name) ?? '', ['webhooks', at], env);
 }
 
 function defineWebhook(
   webhook: WebhookConfig,
   key: string,
   path: readonly (string | number)[],
+  env: TemplateEnv,
 ): WebhookDefinition {
-  const template = (field: TemplateField) => compileField(field, webhook[field], webhook.undefined, path);
+  const template = (field: TemplateField) =>
+    compileField(field, webhook[field], webhook.undefined, path, env);
   checkUrl(webhook.url, webhook.allow_templated_host);
   return {
     match: {
@@ -127,13 +143,27 @@ function defineWebhook(
   };
 }
 
-/** The path within the conditions where it is more than the conditions themselves. */
-function mistakeBelow(
-  mistake: { path: string; message: string },
+/** A mistake of the conditions' parser, whose path is a text that begins with that of the conditions. */
+function placed(
+  { path: text, message }: { readonly path: string; readonly message: string },
   path: readonly (string | number)[],
-): string {
-  const below = mistake.path.slice(formatPath(path).length).replace(/^\./, '');
-  return below === '' ? mistake.message : `${below}: ${mistake.message}`;
+): DefinitionMistake {
+  const below = text.slice(formatPath(path).length);
+  const parts = [...below.matchAll(/\.([\w$-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]/g)].map(
+    ([, key, index, quoted]) =>
+      key ?? (index === undefined ? String(JSON.parse(quoted ?? '""')) : Number(index)),
+  );
+  return { path: [...path, ...parts], message };
+}
+
+/** Columns that cannot be compared, such as a path that names a snapshot. */
+function columnMistakes(columns: unknown, path: readonly (string | number)[]): DefinitionMistake[] {
+  if (!Array.isArray(columns)) return [];
+  return columns.flatMap((attr: unknown, i) => {
+    if (typeof attr !== 'string' || attr === '') return [];
+    const parsed = parseConditions({ attr, op: 'changed' }, 'strict', '');
+    return parsed.ok ? [] : parsed.mistakes.map(({ message }) => ({ path: [...path, i], message }));
+  });
 }
 
 function conditionsOf(
@@ -161,11 +191,13 @@ function compileField(
   source: string,
   undefinedMode: 'lenient' | 'strict',
   path: readonly (string | number)[],
+  env: TemplateEnv = NO_ENV,
 ): Template {
   return compileTemplate(source, {
     path: formatPath([...path, field]),
     undefined: undefinedMode,
     headerSafe: field === 'additional_headers',
+    env,
   });
 }
 

@@ -1,18 +1,23 @@
-/** Events given to a command: one JSON object, an array of them, or NDJSON. */
+/** Events given by hand: one JSON object, an array of them, or NDJSON. */
+import type { ChangeKind } from '../change/transaction.ts';
 import { WalhookError } from '../core/errors.ts';
 import { type Json, type JsonObject, jsonString, parseJson, stringifyJson } from '../core/json.ts';
 import type { QueuedDelivery } from '../queue/delivery.ts';
 
-const KINDS = ['created', 'updated', 'deleted', 'truncated'];
+const KINDS: readonly string[] = ['created', 'updated', 'deleted', 'truncated'] satisfies ChangeKind[];
 /** More Events than this are not tried in one go. */
 const MAX_EVENTS = 100_000;
+
+export function isChangeKind(value: Json | undefined): value is ChangeKind {
+  return typeof value === 'string' && KINDS.includes(value);
+}
 
 /** Reads the text. Throws EVENT_INVALID, which says which Event and what is wrong with it. */
 export function readEvents(text: string): JsonObject[] {
   const values = parseAll(text.replace(/^\ufeff/, '').trim());
   if (values.length > MAX_EVENTS)
     throw invalid(`expected at most ${MAX_EVENTS} Events, found ${values.length}`);
-  return values.map((value, i) => checked(value, values.length === 1 ? 'the Event' : `Event ${i + 1}`));
+  return values.map((value, i) => checkedEvent(value, values.length === 1 ? 'the Event' : `Event ${i + 1}`));
 }
 
 function parseAll(text: string): Json[] {
@@ -34,18 +39,15 @@ function parseAll(text: string): Json[] {
   }
 }
 
-function checked(value: Json, what: string): JsonObject {
+/**
+ * An Event has to say what happened to a row of which model. What is wrong with `data` and `snapshots` is for
+ * conditions and templates to meet: one that is no object counts as absent.
+ */
+export function checkedEvent(value: Json, what: string): JsonObject {
   if (!isObject(value)) throw invalid(`expected ${what} to be an object`);
-  const { event, model, data, snapshots } = value;
-  if (typeof event !== 'string' || !KINDS.includes(event)) {
-    throw invalid(`expected ${what} to have event: ${KINDS.join(', ')}`);
-  }
+  const { event, model } = value;
+  if (!isChangeKind(event)) throw invalid(`expected ${what} to have event: ${KINDS.join(', ')}`);
   if (typeof model !== 'string') throw invalid(`expected ${what} to have the text model`);
-  if (!isObject(data) && data !== null && data !== undefined)
-    throw invalid(`expected data of ${what} to be an object`);
-  if (!isObject(snapshots) && snapshots !== null && snapshots !== undefined) {
-    throw invalid(`expected snapshots of ${what} to be an object`);
-  }
   return value;
 }
 
