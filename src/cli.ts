@@ -95,7 +95,7 @@ function addDatabaseCommands(cli: Cli): void {
 
 function addDaemonCommands(cli: Cli): void {
   withConfig(cli, 'run', 'the daemon')
-    .option('--role <roles>', 'of capture,deliver (default: all)')
+    .option('--role <roles>', 'of capture,deliver,admin (default: all)')
     .action(async (options: RunOptions) => {
       const { run } = await import('./commands/run.ts');
       cli.exit = await run(options, cli.io);

@@ -5,8 +5,11 @@
  *   slot → capture (capture.ts) → queue store → deliver (deliver/deliverer.ts) → receivers
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { hostname } from 'node:os';
 import type { Pool } from 'pg';
+import type { AdminStore } from './admin/host.ts';
+import { type AdminServices, startAdmin } from './admin/start.ts';
 import { captureOnce } from './capture/capture.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
@@ -15,18 +18,21 @@ import { type ErrorCode, toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import { formatLsn } from './core/lsn.ts';
 import { openPool } from './database/connect.ts';
-import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
-import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
+import { Reloader } from './definitions/reloader.ts';
+import { rememberedKeys } from './definitions/webhooks.ts';
 import { Deliverer } from './deliver/deliverer.ts';
-import { Matcher } from './match/match.ts';
+import { parsePosition } from './enqueue/position.ts';
+import { Metrics } from './observe/metrics.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { readSlot, type SlotState } from './replication/slot.ts';
 import type { Services } from './services.ts';
 import { checkBinding, readIdentity, readInstallation } from './setup/installation.ts';
 
-export type Role = 'capture' | 'deliver';
+export type Role = 'capture' | 'deliver' | 'admin';
 
 export interface DaemonOptions {
   readonly loaded: LoadedConfig;
@@ -36,6 +42,12 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+  /** Reads the configuration again. Throws CONFIG_INVALID. null: there is no file. */
+  readonly reread: (() => LoadedConfig) | null;
+  /** Calls back when the configuration is to be read again. */
+  readonly onHangup: (callback: () => void) => void;
+  /** Told where the admin server listens. */
+  readonly onAdmin: (url: string) => void;
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
@@ -68,13 +80,28 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   if (signal.aborted) stop.abort();
 
   log.info({ version: options.version, roles }, 'walhook starts');
+  const parts = buildParts(options);
+  if (roles.includes('admin'))
+    await startAdmin(adminHost(options, parts), options.onAdmin, scope, stop.signal);
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
-  const parts = await buildParts(options, store, stop.signal);
+  const state = await untilReached(() => store.state(), options, stop.signal);
+  parts.live.remember(rememberedKeys(state?.definitions ?? null));
+  parts.store = store as AdminStore;
+  const deliverer = roles.includes('deliver') ? buildDeliverer(options, parts, store) : null;
+  options.onHangup(() => {
+    try {
+      parts.reloader.reload('SIGHUP');
+    } catch {
+      // The reloader has told it, and remembers.
+    }
+  });
+  const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
   const running = [
-    ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
-    ...(roles.includes('capture') ? [captureForever(options, store, parts, stop.signal)] : []),
+    ...(deliverer === null ? [] : [deliverer.run(stop.signal)]),
+    ...(roles.includes('capture') ? [captureForever(options, store, parts, wake, stop.signal)] : []),
+    ...(roles.includes('admin') ? [aborted(stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
   const settled = running.map((part) => part.finally(() => stop.abort()));
@@ -85,40 +112,60 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
-  readonly deliverer: Deliverer | null;
-  /** What the capturing daemon publishes of the webhooks in force. */
-  readonly definitions: string;
+  readonly live: LiveDefinitions;
+  readonly metrics: Metrics;
+  readonly reloader: Reloader;
+  /** null until it has been reached. */
+  store: AdminStore | null;
 }
 
-async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
-  const { loaded, clock, log, failpoint } = options;
-  const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(
-    loaded.config,
-    rememberedKeys(state?.definitions ?? null),
-    loaded.templateEnv,
-  );
-  const deliverer = options.roles.includes('deliver')
-    ? new Deliverer({
-        store,
-        process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
-        targets: webhooks.map((webhook) => webhook.deliver),
-        userAgent: `walhook/${options.version}`,
-        clock,
-        log: log.child({ part: 'deliver' }),
-        failpoint,
-        shutdownMs: loaded.config.shutdown_timeout,
-      })
-    : null;
+function buildParts({ loaded, version, clock, log, reread }: DaemonOptions): Parts {
+  const live = new LiveDefinitions(define(loaded, new Map(), 0));
+  const metrics = new Metrics(version, clock);
+  return { live, metrics, reloader: new Reloader({ reread, live, metrics, clock, log }), store: null };
+}
+
+function buildDeliverer(options: DaemonOptions, { live, metrics }: Parts, store: QueueStore): Deliverer {
+  const { loaded, clock, log, failpoint, version } = options;
+  const targets = ({ webhooks }: Definitions) => webhooks.map((webhook) => webhook.deliver);
+  const deliverer = new Deliverer({
+    store,
+    process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
+    targets: targets(live.current),
+    userAgent: `walhook/${version}`,
+    onAttempt: (sample) => metrics.attempted(sample),
+    clock,
+    log: log.child({ part: 'deliver' }),
+    failpoint,
+    shutdownMs: loaded.config.shutdown_timeout,
+  });
+  live.onReplaced((definitions) => deliverer.replaceTargets(targets(definitions)));
+  return deliverer;
+}
+
+function adminHost({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
+  const { live, metrics, reloader } = parts;
   return {
-    reading: defineReading(loaded.config),
-    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
-    deliverer,
-    definitions: publishDefinitions(webhooks),
+    version,
+    roles,
+    live,
+    metrics,
+    reloader,
+    database: services.lookups,
+    store: () => {
+      if (parts.store !== null) return parts.store;
+      throw new WalhookError(
+        'QUEUE_UNREACHABLE',
+        'expected the queue to have been reached, found that it was not yet',
+      );
+    },
+    clock,
+    log: log.child({ part: 'admin' }),
   };
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 /** Captures over one connection after the other, or stands by while another daemon does. */
@@ -126,16 +173,25 @@ async function captureForever(
   options: DaemonOptions,
   store: QueueStore,
   parts: Parts,
+  wake: (webhooks: readonly string[]) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = options;
   const log = options.log.child({ part: 'capture' });
+  let renewal = new AbortController();
+  parts.live.onReplaced(() => {
+    const before = renewal;
+    renewal = new AbortController();
+    before.abort();
+  });
   let tries = 0;
   while (!signal.aborted) {
     const startedMs = clock.monotonic();
     try {
-      await captureOverOneConnection(options, store, parts, log, signal);
+      await captureOverOneConnection(options, store, parts, { wake, renew: renewal.signal }, log, signal);
+      parts.metrics.captureIs('standby');
     } catch (error) {
+      parts.metrics.captureIs('disconnected');
       const known = toWalhookError(error);
       if (FATAL.has(known.code)) throw known;
       tries = clock.monotonic() - startedMs > STABLE_MS ? 1 : tries + 1;
@@ -150,16 +206,19 @@ async function captureForever(
 async function captureOverOneConnection(
   options: DaemonOptions,
   store: QueueStore,
-  parts: Parts,
+  { live, metrics }: Parts,
+  { wake, renew }: { readonly wake: (webhooks: readonly string[]) => void; readonly renew: AbortSignal },
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  const { loaded, services, clock, failpoint } = options;
+  const { services, clock, failpoint } = options;
+  const { loaded, reading, matcher, published, version } = live.current;
   const { config } = loaded;
   await using scope = new Scope();
   const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, { statement_timeout: LOOKUP_TIMEOUT_MS });
   scope.defer(() => pool.end());
   await refuseWrongBinding(options, store, pool);
+  metrics.captureIs('standby');
   const slot = await untilSlotIsFree(pool, config.postgres.slot, clock, log, signal);
   if (slot === null) return;
   const fence = await store.takeFence();
@@ -168,6 +227,11 @@ async function captureOverOneConnection(
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs }, 'acknowledging what is stored');
+  if (version > 0) {
+    const lsn = formatLsn(parsePosition(state.position).lsn);
+    log.info({ version, lsn }, 'reloaded definitions are in force for Transactions after this LSN');
+  }
+  metrics.captureIs('capturing');
   await captureOnce(
     {
       target: services.replication,
@@ -175,9 +239,9 @@ async function captureOverOneConnection(
       publication: config.postgres.publication,
       pool,
       store,
-      ...parts.reading,
-      matcher: parts.matcher,
-      definitions: parts.definitions === state.definitions ? null : parts.definitions,
+      ...reading,
+      matcher,
+      definitions: published === state.definitions ? null : published,
       limits: {
         valueBytes: config.limits.value,
         eventBytes: config.limits.event,
@@ -186,7 +250,9 @@ async function captureOverOneConnection(
       },
       lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
       ackDelayMs,
-      onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
+      onQueued: wake,
+      instruments: metrics,
+      renew,
       clock,
       log,
       failpoint,

@@ -26,5 +26,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   readInput: () => text(process.stdin),
   isTerminal: process.stdout.isTTY === true,
   columns: process.stdout.columns ?? 80,
+  // Without a listener SIGHUP ends the process, as it should every command but run.
+  onHangup: (callback) => void process.on('SIGHUP', callback),
   signal: stop.signal,
 });

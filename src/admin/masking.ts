@@ -142,3 +142,7 @@ export function maskHeaderText(text: string, mask: Mask): string {
     })
     .join('\n');
 }
+
+export function isCredentialName(name: string): boolean {
+  return CREDENTIAL_NAME.test(name);
+}

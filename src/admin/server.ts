@@ -168,7 +168,7 @@ async function listenOn(
       { cause: error },
     );
   }
-  const [address] = server.addresses();
-  const shown = address?.family === 'IPv6' ? `[${address.address}]` : address?.address;
-  return `http://${shown}:${address?.port}`;
+  const bound = server.server.address();
+  const at = typeof bound === 'object' && bound !== null ? bound : { family: '', address: host, port };
+  return `http://${at.family === 'IPv6' ? `[${at.address}]` : at.address}:${at.port}`;
 }

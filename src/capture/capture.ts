@@ -30,7 +30,7 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import type { RepresentOptions } from '../represent/shape.ts';
-import { CaptureSession } from './session.ts';
+import { type CaptureInstruments, CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
 export interface CaptureOptions {
@@ -60,6 +60,9 @@ export interface CaptureOptions {
   readonly ackDelayMs: number;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly instruments?: CaptureInstruments;
+  /** Aborted: ends after the Transaction that is being read, so that other definitions hold for the next. */
+  readonly renew?: AbortSignal;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -100,6 +103,7 @@ export async function captureOnce(
     definitions: options.definitions,
     onSettled: (lsn) => {
       acker.settle(lsn, clock.monotonic());
+      options.instruments?.settled(lsn);
       stream.sendStatus();
     },
     onQueued: options.onQueued,
@@ -118,11 +122,17 @@ export async function captureOnce(
     'capturing',
   );
   const session = newSession(options, start, enqueuer, () => stream.sendStatus());
+  const renew = () => {
+    if (session.isAtEnd) stream.stopReading();
+  };
+  options.renew?.addEventListener('abort', renew, { once: true });
+  scope.defer(() => options.renew?.removeEventListener('abort', renew));
   enqueuer.flush();
   for await (const frames of stream) {
     await session.accept(frames);
     enqueuer.flush();
     await enqueuer.ready();
+    if (session.isAtEnd) break;
   }
   await enqueuer.drain();
   stream.sendStatus();
@@ -134,7 +144,7 @@ function newSession(
   enqueuer: Enqueuer,
   onStatusWanted: () => void,
 ): CaptureSession {
-  const { pool, publication, models, represent, context, limits, clock, log } = options;
+  const { pool, publication, models, represent, context, limits, instruments, clock, log } = options;
   const catalog = new Catalog(pool);
   const lookups = new DatabaseLookups(pool, options.lookupTimeoutMs);
   const tables = new RelatedTables({ catalog, publication, models, represent, context });
@@ -142,7 +152,17 @@ function newSession(
   const includes = new IncludedRows(lookups, tables, rows);
   const representer = new Representer({ tables, rows, includes, log });
   const { generation } = start.state.installation;
-  const settler = new Settler({ enqueuer, representer, tables, rows, generation, limits, clock, log });
+  const settler = new Settler({
+    enqueuer,
+    representer,
+    tables,
+    rows,
+    generation,
+    limits,
+    instruments,
+    clock,
+    log,
+  });
   return new CaptureSession({
     ...options,
     catalog,

@@ -38,6 +38,16 @@ import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTrans
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
+/** What capturing counts. */
+export interface CaptureInstruments {
+  /** A function that counts one more Change of a table, `schema.table`. */
+  changesOf(table: string): () => void;
+  committed(endLsn: Lsn, committedAtMs: number): void;
+  settled(lsn: Lsn): void;
+  /** @param webhook its key */
+  decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void;
+}
+
 export interface SessionOptions {
   readonly models: readonly ModelOptions[];
   /** By model. */
@@ -55,6 +65,10 @@ export interface SessionOptions {
   readonly enqueuer: Enqueuer;
   readonly settler: Settler;
   readonly log: Logger;
+  /** Counts, for the metrics. */
+  readonly instruments?: CaptureInstruments | undefined;
+  /** Aborted: read no further Transaction, other definitions are to be in force for the next one. */
+  readonly renew?: AbortSignal | undefined;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
   /** Where the store stands: what lies before is in it. */
@@ -66,6 +80,8 @@ interface KnownTable {
   readonly table: Table;
   readonly shape: Shape;
   readonly isWatched: boolean;
+  /** Counts one more Change. */
+  readonly count: () => void;
   /** Audit sources that this table is, by their place. */
   readonly audits: readonly number[];
   /** Includes that this table is the join table of. */
@@ -95,9 +111,15 @@ export class CaptureSession {
     this.#looksAhead = looksAhead(options);
   }
 
+  /** Between two Transactions, and asked to read no further one. */
+  get isAtEnd(): boolean {
+    return this.#options.renew?.aborted === true && this.#reader.open === null;
+  }
+
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
   async accept(frames: readonly Frame[]): Promise<void> {
     for (const frame of frames) {
+      if (this.isAtEnd) break;
       if (frame.tag === 'keepalive') {
         await this.#keepalive(frame.walEnd, frame.replyRequested);
         continue;
@@ -124,6 +146,10 @@ export class CaptureSession {
 
   #read(message: WalMessage): CommitMessage | null {
     if (message.tag === 'begin') this.#isPartial = false;
+    if (message.tag === 'commit' && this.#reader.open !== null) {
+      const { committedAtUs } = this.#reader.open;
+      this.#options.instruments?.committed(message.endLsn, Number(committedAtUs / 1000n));
+    }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
@@ -145,7 +171,7 @@ export class CaptureSession {
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, context, matcher, auditSources } = this.#options;
+    const { catalog, models, represent, context, matcher, auditSources, instruments } = this.#options;
     const table = describeTable(relation, await catalog.facts(relation), models, context);
     const options = represent.get(table.model) ?? plainOptions(table.model);
     const shape = shapeOf(table, options);
@@ -165,7 +191,8 @@ export class CaptureSession {
       .watching(table.model)
       .filter((target) => audits.length === 0 || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
-    return { table, shape, isWatched: targets.length > 0, audits, joins };
+    const count = instruments?.changesOf(`${relation.schema}.${relation.name}`) ?? (() => undefined);
+    return { table, shape, isWatched: targets.length > 0, count, audits, joins };
   }
 
   /** What is needed when join rows change, worked out before they do. */
@@ -194,6 +221,7 @@ export class CaptureSession {
     const id = `${relation.schema}.${relation.name}`;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    known.count();
     for (const source of known.audits) this.#audit(change, known.table, source);
     for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
     if (!known.isWatched) return;

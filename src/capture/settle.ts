@@ -25,6 +25,7 @@ import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
 import { textOf } from './heldTransaction.ts';
+import type { CaptureInstruments } from './session.ts';
 
 export interface SettlerOptions {
   readonly enqueuer: Enqueuer;
@@ -37,6 +38,7 @@ export interface SettlerOptions {
     readonly eventBytes: number;
     readonly messageBytes: number;
   };
+  readonly instruments?: Pick<CaptureInstruments, 'decided'> | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -136,8 +138,12 @@ export class Settler {
   }
 
   #enqueue({ candidate, images, verdicts, parts }: Considered): void {
-    const { enqueuer, generation, limits, clock } = this.#options;
+    const { enqueuer, generation, limits, instruments, clock } = this.#options;
     const { change, table, context, shape, targets } = candidate;
+    targets.forEach((target, i) => {
+      const kind = verdicts[i]?.kind ?? 'pending';
+      if (kind !== 'pending') instruments?.decided(target.key, kind);
+    });
     if (verdicts.every((verdict) => verdict.kind === 'not_matched')) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };
@@ -162,11 +168,12 @@ export class Settler {
 
   /** Makes a Change whose row cannot be had a failed Delivery for each Webhook that watches it. */
   #failAll(candidate: Candidate, reason: UnreadableReason, detail: string): null {
-    const { enqueuer, generation, clock, log } = this.#options;
+    const { enqueuer, generation, instruments, clock, log } = this.#options;
     const { change, table, context, targets } = candidate;
     const event = buildUnreadableEvent(change, table.model, context, generation, reason);
     const delivery = deliveryOf(candidate, event, '');
     for (const target of targets) {
+      instruments?.decided(target.key, 'failed');
       log.error({ webhook: target.key, event: event.id, table: table.relation.name, reason }, detail);
       enqueuer.addFailed({
         webhook: target.key,

@@ -57,6 +57,12 @@ export class LiveDefinitions {
     return next;
   }
 
+  /** Gives the Webhooks the keys under which the queue knows them. Before anything is built from them. */
+  remember(keys: ReadonlyMap<string, string>): void {
+    const { loaded, version } = this.#current;
+    if (keys.size > 0) this.#current = define(loaded, keys, version);
+  }
+
   onReplaced(listener: (definitions: Definitions) => void): void {
     this.#listeners.push(listener);
   }

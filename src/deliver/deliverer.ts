@@ -9,7 +9,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverStore } from '../queue/store.ts';
-import { type DeliverTarget, Lane } from './lane.ts';
+import { type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
 import { Reporter } from './reporter.ts';
 
 export interface DelivererOptions {
@@ -21,6 +21,8 @@ export interface DelivererOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+  /** Told of every Attempt, for the metrics. */
+  readonly onAttempt?: (sample: AttemptSample) => void;
   /** How long requests in flight may take after the signal. */
   readonly shutdownMs: number;
 }
@@ -37,8 +39,10 @@ const LAST_REPORT_MS = 3_000;
 export class Deliverer {
   readonly #options: DelivererOptions;
   readonly #reporter: Reporter;
-  readonly #targets: ReadonlyMap<string, DeliverTarget>;
+  #targets: ReadonlyMap<string, DeliverTarget>;
   readonly #lanes = new Map<string, Lane>();
+  /** Lanes of definitions that were replaced, until their requests in flight have ended. */
+  readonly #retired = new Set<Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   readonly #abort = new AbortController();
   #aliveUntilMs = 0;
@@ -81,6 +85,32 @@ export class Deliverer {
     }
   }
 
+  /**
+   * Takes the targets of a reload: what is in flight ends as it began, everything else is sent as the new
+   * definitions say.
+   */
+  replaceTargets(targets: readonly DeliverTarget[]): void {
+    this.#targets = new Map(targets.map((target) => [target.key, target]));
+    const keys = new Set([...this.#targets.keys(), ...this.#lanes.keys()]);
+    for (const lane of this.#lanes.values()) void this.#retire(lane);
+    this.#lanes.clear();
+    this.wake([...keys]);
+  }
+
+  async #retire(lane: Lane): Promise<void> {
+    this.#retired.add(lane);
+    try {
+      await lane.stop();
+    } catch (error) {
+      // What could not be given back is taken over when this process has told that it lives.
+      const known = toWalhookError(error);
+      this.#options.log.warn({ code: known.code }, `jobs not given back: ${known.message}`);
+    }
+    await lane.close();
+    this.#retired.delete(lane);
+    if (!this.#isStopping) this.wake([...this.#targets.keys()]);
+  }
+
   #lane(target: DeliverTarget): Lane {
     clearTimeout(this.#lingering.get(target.key));
     this.#lingering.delete(target.key);
@@ -120,7 +150,7 @@ export class Deliverer {
       // Whatever this process does not know it holds was taken by a claim whose answer never came.
       await store.recover(
         process,
-        [...this.#lanes.values()].flatMap((lane) => lane.jobIds),
+        [...this.#lanes.values(), ...this.#retired].flatMap((lane) => lane.jobIds),
       );
     }
     this.#aliveUntilMs = askedMs + TIME_TO_LIVE_MS * 0.8;
@@ -130,7 +160,7 @@ export class Deliverer {
     const { shutdownMs, log } = this.#options;
     this.#isStopping = true;
     for (const timer of this.#lingering.values()) clearTimeout(timer);
-    const lanes = [...this.#lanes.values()];
+    const lanes = [...this.#lanes.values(), ...this.#retired];
     const stopped = Promise.allSettled(lanes.map((lane) => lane.stop()));
     if (!(await settlesWithin(stopped, shutdownMs))) {
       log.warn({ shutdownMs }, 'requests in flight are cut off; they will be sent again');

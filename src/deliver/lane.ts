@@ -21,6 +21,16 @@ export interface DeliverTarget extends RequestShape {
   readonly concurrency: number;
 }
 
+/** An Attempt as the metrics count it. */
+export interface AttemptSample {
+  /** The Webhook's key. */
+  readonly webhook: string;
+  readonly outcome: 'delivered' | 'retry' | 'failed';
+  readonly durationMs: number;
+  /** Since the commit. */
+  readonly ageMs: number;
+}
+
 export interface LaneOptions {
   readonly store: DeliverStore;
   readonly process: string;
@@ -33,6 +43,8 @@ export interface LaneOptions {
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */
   readonly abortSignal: AbortSignal;
+  /** Told of every Attempt, for the metrics. */
+  readonly onAttempt?: (sample: AttemptSample) => void;
   /** Called when nothing is left to do here. */
   readonly onIdle: () => void;
 }
@@ -163,7 +175,7 @@ export class Lane {
   }
 
   async #attempt({ job, index }: Item): Promise<void> {
-    const { clock, failpoint, reporter, abortSignal } = this.#options;
+    const { clock, failpoint, reporter, abortSignal, onAttempt } = this.#options;
     const startedMs = clock.monotonic();
     const startedAtMs = clock.now();
     const { result, request } = await this.#try(job.claimed, index);
@@ -183,6 +195,8 @@ export class Lane {
       if (job.left === 0) this.#jobs.delete(job.claimed.id);
       this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
       const durationMs = clock.monotonic() - startedMs;
+      const ageMs = clock.now() - (delivery?.committedAtMs ?? clock.now());
+      onAttempt?.({ webhook: this.#target.key, outcome: outcome.kind, durationMs, ageMs });
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0, attempt });
     }

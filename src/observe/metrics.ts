@@ -5,20 +5,13 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
+import type { AttemptSample } from '../deliver/lane.ts';
 import type { QueueCounts } from '../queue/store.ts';
 import { CaptureLag } from './captureLag.ts';
 import { type MetricDefinition, type MetricName, metricDefinitions } from './metricDefinitions.ts';
 
 export type CaptureStateName = 'capturing' | 'standby' | 'disconnected';
 const CAPTURE_STATES: readonly CaptureStateName[] = ['capturing', 'standby', 'disconnected'];
-
-export interface AttemptSample {
-  readonly webhook: string;
-  readonly outcome: 'delivered' | 'retry' | 'failed';
-  readonly durationMs: number;
-  /** Since the commit. */
-  readonly ageMs: number;
-}
 
 export interface SlotSample {
   readonly retainedBytes: number;
