@@ -82,7 +82,8 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-function main(): void {
+/** Prints rates and ratios. */
+export function benchRender(): void {
   const all = Object.entries(contestants());
   const outputs = new Set(all.map(([, render]) => render()));
   if (outputs.size !== 1) throw new Error('the contestants render different texts');
@@ -107,5 +108,3 @@ function report(medians: ReadonlyMap<string, number>): string[] {
     `ratio with reading the Event ${textRatio.toFixed(2)}`,
   ];
 }
-
-main();

@@ -30,6 +30,40 @@ comment on table walhook.installation is 'Binds a replication slot to a queue an
 
 revoke all on walhook.installation from public;
 
+-- Written by the daemon with its heartbeat: when one last came back through the slot, and postgres.wal_budget.
+alter table walhook.installation
+  add column if not exists heartbeat_at timestamptz,
+  add column if not exists wal_budget_bytes bigint;
+
+-- The slot at a glance, also when no daemon runs: for monitoring that reads SQL.
+create or replace view walhook.health as
+  select i.slot, i.environment,
+    coalesce(s.wal_status, 'missing') as wal_status,
+    coalesce(s.active, false) as active,
+    s.confirmed_flush_lsn, s.restart_lsn,
+    w.lsn - s.restart_lsn as retained_bytes,
+    w.lsn - s.confirmed_flush_lsn as lag_bytes,
+    b.budget_bytes,
+    case when b.budget_bytes is not null or s.safe_wal_size is not null then
+      greatest(least(b.budget_bytes - (w.lsn - s.restart_lsn), s.safe_wal_size), 0) end as budget_left_bytes,
+    i.heartbeat_at,
+    pg_catalog.now() - i.heartbeat_at as heartbeat_age
+  from walhook.installation i
+  left join pg_catalog.pg_replication_slots s on s.slot_name = i.slot
+  cross join lateral (
+    select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+      else pg_catalog.pg_current_wal_lsn() end as lsn
+  ) as w
+  cross join lateral (
+    select least(i.wal_budget_bytes, (
+      select nullif(setting::bigint, -1) * 1048576 from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size'
+    )) as budget_bytes
+  ) as b;
+
+grant select on walhook.health to pg_monitor;
+
+comment on view walhook.health is 'Slot, WAL it keeps, budget left and age of the last heartbeat. Needs no daemon.';
+
 -- Whether this role may write logical messages. By default every role may; a hardened server may say no.
 create or replace function walhook.may_announce()
 returns boolean

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import type { DemoOptions } from './commands/demo.ts';
+import type { ImportOptions } from './commands/import.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
 import type { RunOptions } from './commands/run.ts';
@@ -131,6 +132,18 @@ function addOfflineCommands(cli: Cli): void {
 }
 
 function addTrialCommands(cli: Cli): void {
+  command(
+    cli,
+    'import',
+    'webhooks exported from Peering Manager or NetBox, with its event rules, into config',
+  )
+    .argument('<files...>', 'what the REST API answers, as JSON or YAML; - reads standard input')
+    .option('--output <file>', 'write the file instead of printing it')
+    .option('--json', 'print one JSON object')
+    .action(async (files: string[], options: ImportOptions) => {
+      const { importWebhooks } = await import('./commands/import.ts');
+      cli.exit = await importWebhooks(files, options, cli.io);
+    });
   command(cli, 'demo', 'everything embedded: a PostgreSQL, the queue, a receiver and rows that change')
     .option('--once', 'make one round of changes, print each webhook as a line of JSON, exit')
     .option('--sql <text>', 'run SQL in the demo that is running in another shell')

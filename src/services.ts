@@ -5,6 +5,7 @@
 import type { LoadedConfig } from './config/load.ts';
 import { WalhookError } from './core/errors.ts';
 import type { PostgresTarget } from './database/connect.ts';
+import type { OwnService } from './deliver/addresses/ownServices.ts';
 import { isRedisUrl, type QueueLocation } from './queue/open.ts';
 
 export interface Services {
@@ -45,4 +46,31 @@ function refuseWatchedDatabase(watched: string | null, queue: string, isAllowed:
       `expected queue.url to name another database than postgres.url, found ${b.pathname.slice(1)} in both`,
     );
   }
+}
+
+const PORTS: Readonly<Record<string, number>> = { 'redis:': 6379, 'rediss:': 6379 };
+
+/** The database and the queue as places that no request may go to. */
+export function ownServices({ lookups, replication, queue }: Services): OwnService[] {
+  const named = [
+    ['postgres.url', lookups.url()],
+    ['postgres.replication_url', replication.url()],
+    ['queue.url', queue.url()],
+  ] as const;
+  return named.flatMap(([setting, text]): OwnService[] => {
+    if (text === null) {
+      // libpq's variables; a directory of sockets mostly stands beside a port on this machine.
+      const host = process.env['PGHOSTADDR'] ?? process.env['PGHOST'] ?? 'localhost';
+      return [{ setting, host: hostOf(host), port: Number(process.env['PGPORT'] ?? 5432) }];
+    }
+    const url = new URL(text);
+    const named = url.searchParams;
+    const host = named.get('hostaddr') ?? named.get('host') ?? decodeURIComponent(url.hostname);
+    const port = Number(url.port || named.get('port')) || (PORTS[url.protocol] ?? 5432);
+    return [{ setting, host: hostOf(host), port }];
+  });
+}
+
+function hostOf(host: string): string {
+  return host === '' || host.startsWith('/') ? 'localhost' : host.replace(/^\[(.*)\]$/, '$1');
 }

@@ -1,12 +1,13 @@
 /** What the admin server is given of the daemon it belongs to. */
+import type { StatusReport } from '../commands/statusReport.ts';
 import type { AdminConfig } from '../config/adminSchema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { LiveDefinitions } from '../definitions/live.ts';
 import type { Reloader } from '../definitions/reloader.ts';
+import type { OwnServices } from '../deliver/addresses/ownServices.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Sampler } from '../observe/sampler.ts';
-import type { StatusReport } from '../observe/status.ts';
 import type { GapStore } from '../queue/gaps.ts';
 import type { InspectStore } from '../queue/inspect.ts';
 import type { QueueStore } from '../queue/store.ts';
@@ -22,6 +23,8 @@ export interface AdminHost {
   readonly live: LiveDefinitions;
   readonly reloader: Reloader;
   readonly metrics: Metrics;
+  /** Hosts that may never be sent to. */
+  readonly own: OwnServices;
   readonly sampler: Sampler;
   /** Throws POSTGRES_UNREACHABLE or QUEUE_UNREACHABLE. */
   readonly readStatus: () => Promise<StatusReport>;

@@ -40,7 +40,7 @@ function secretTexts({ config, variableValues }: LoadedConfig): Set<string> {
     found.add(encodeURIComponent(text));
   };
   for (const { path, value } of variableValues) {
-    if (path.some((part) => CONFIDENTIAL_PATH.test(String(part)))) add(value);
+    if (path.some((part) => CONFIDENTIAL_PATH.test(String(part)))) add(value.reveal());
   }
   const visit = (value: unknown): void => {
     if (value instanceof Secret) {

@@ -1,14 +1,16 @@
 /** Starts what belongs to the role admin: the sampler, the server, and the server of the metrics. */
+import { readStatus } from '../commands/statusReport.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import type { LiveDefinitions } from '../definitions/live.ts';
 import type { Reloader } from '../definitions/reloader.ts';
+import type { OwnServices } from '../deliver/addresses/ownServices.ts';
 import type { Metrics, QueueSample } from '../observe/metrics.ts';
 import { Probe } from '../observe/probe.ts';
 import { Sampler } from '../observe/sampler.ts';
-import { readSlotReading, readStatus } from '../observe/status.ts';
+import { readSlotReading } from '../observe/slotReading.ts';
 import type { AdminHost, AdminStore } from './host.ts';
 import { openAdmin, openMetrics } from './server.ts';
 
@@ -18,6 +20,8 @@ export interface AdminServices {
   readonly live: LiveDefinitions;
   readonly metrics: Metrics;
   readonly reloader: Reloader;
+  /** Hosts that may never be sent to. */
+  readonly own: OwnServices;
   /** The watched database. */
   readonly database: PostgresTarget;
   /** Throws QUEUE_UNREACHABLE until it has been reached. */
@@ -54,7 +58,10 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
   scope.defer(() => probe.close());
   const { live, metrics, clock } = services;
   const sampler = new Sampler({
-    readSlot: () => probe.ask((client) => readSlotReading(client, live.current.loaded.config.postgres.slot)),
+    readSlot: () => {
+      const { slot, wal_budget } = live.current.loaded.config.postgres;
+      return probe.ask((client) => readSlotReading(client, slot, wal_budget));
+    },
     readQueue: async () =>
       new Map(
         [...(await store().counts())].map(([key, counts]): [string, QueueSample] => [
@@ -72,6 +79,6 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
       return store();
     },
     sampler,
-    readStatus: () => probe.ask((client) => readStatus(client, store(), live.current.loaded)),
+    readStatus: () => probe.ask((client) => readStatus(live.current.loaded, client, store(), clock.now())),
   };
 }

@@ -7,9 +7,11 @@ import { toWalhookError } from '../core/errors.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import { recordAttempt } from '../deliver/attemptRecord.ts';
-import { createAgent, send } from '../deliver/http.ts';
+import { systemResolve } from '../deliver/connector.ts';
+import { send } from '../deliver/http.ts';
 import type { AttemptResult } from '../deliver/outcome.ts';
 import { type PreparedRequest, prepareRequest } from '../deliver/request.ts';
+import { Transport } from '../deliver/transport.ts';
 import type { AttemptRecord } from '../queue/attempt.ts';
 import type { QueuedDelivery } from '../queue/delivery.ts';
 import { checkedEvent, deliveryOf } from '../trial/eventInput.ts';
@@ -49,18 +51,28 @@ async function attempt(
   deliver: WebhookDefinition['deliver'],
   delivery: QueuedDelivery,
 ): Promise<{ request: PreparedRequest | null; result: AttemptResult }> {
-  const agent = createAgent(1, deliver.timeoutMs);
+  const transport = new Transport({
+    rules: host.live.current.loaded.config.addresses,
+    own: host.own,
+    resolve: systemResolve,
+    connections: 1,
+    timeoutMs: deliver.timeoutMs,
+    tls: deliver.tls,
+    proxy: deliver.proxy,
+    writtenLoopback: deliver.writtenLoopback,
+    clock: host.clock,
+  });
   try {
     const moment = { nowMs: host.clock.now(), userAgent: `walhook/${host.version}` };
     const prepared = prepareRequest(deliver, delivery, moment);
     const request = { ...prepared, headers: [...prepared.headers, ['webhook-test', '1'] as const] };
-    const result = await send(agent, request, deliver.timeoutMs, new AbortController().signal);
+    const result = await send(transport, request, deliver.timeoutMs, new AbortController().signal);
     return { request, result };
   } catch (error) {
     const detail = toWalhookError(error).message;
     return { request: null, result: { kind: 'unsendable', reason: 'template', detail } };
   } finally {
-    await agent.destroy();
+    await transport.close();
   }
 }
 

@@ -11,16 +11,18 @@ import type { AuditSource } from '../change/auditContext.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import type { ContextOption, ModelOptions } from '../change/table.ts';
 import type { Clock } from '../core/clock.ts';
+import { WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
-import { formatLsn } from '../core/lsn.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
-import { parsePosition } from '../enqueue/position.ts';
+import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
+import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
 import type { SlotState } from '../replication/slot.ts';
 import { ReplicationStream } from '../replication/stream.ts';
 import { Catalog } from '../represent/catalog.ts';
@@ -37,6 +39,7 @@ export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
   readonly publication: string;
+  readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
   readonly pool: Pool;
   readonly store: CaptureStore;
@@ -63,9 +66,23 @@ export interface CaptureOptions {
   readonly instruments?: CaptureInstruments;
   /** Aborted: ends after the Transaction that is being read, so that other definitions hold for the next. */
   readonly renew?: AbortSignal;
+  /** A heartbeat came back. */
+  readonly onHeartbeat?: (content: string) => void;
+  /** Called once the connection stands. */
+  readonly onOpen?: (capturing: Capturing) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+}
+
+/** What others may ask of a connection that captures. */
+export interface Capturing {
+  /** The server's process. */
+  readonly backendPid: number | null;
+  /** Of the newest Transaction read; null before there was one. */
+  committedAtMs(): number | null;
+  /** Gives up at once: nothing more is stored or acknowledged. */
+  fail(error: WalhookError): void;
 }
 
 /** What a session starts from. */
@@ -91,21 +108,34 @@ export async function captureOnce(
     target: options.target,
     slot: options.slot,
     publication: options.publication,
+    origin: options.origin ?? 'any',
     maxMessageBytes: options.limits.messageBytes,
     clock,
     confirmable: () => acker.confirmable(clock.monotonic()),
   });
   scope.defer(() => stream.close());
-  const enqueuer = new Enqueuer({
-    store: options.store,
-    fence: start.fence,
-    position: parsePosition(start.state.position),
-    definitions: options.definitions,
-    onSettled: (lsn) => {
+  const position = parsePosition(start.state.position);
+  refusePositionAhead(position, stream.walEnd);
+  const watch = new PublicationWatch({
+    publication: options.publication,
+    oid: stream.publicationOid,
+    read: () => readPublicationOid(options.pool, options.publication),
+    onConfirmed: (lsn) => {
       acker.settle(lsn, clock.monotonic());
       options.instruments?.settled(lsn);
       stream.sendStatus();
     },
+    onGone: (error) => stream.fail(error),
+    clock,
+    log,
+  });
+  scope.defer(() => watch.stop());
+  const enqueuer = new Enqueuer({
+    store: options.store,
+    fence: start.fence,
+    position,
+    definitions: options.definitions,
+    onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
     clock,
     log,
@@ -113,20 +143,22 @@ export async function captureOnce(
     signal,
   });
   scope.defer(() => enqueuer.stop());
-  const stop = () => stream.stopReading();
-  signal.addEventListener('abort', stop, { once: true });
-  scope.defer(() => signal.removeEventListener('abort', stop));
+  onAbort(signal, () => stream.stopReading(), scope);
 
   log.info(
     { slot: options.slot, lsn: formatLsn(start.slot.confirmedFlushLsn), position: start.state.position },
     'capturing',
   );
   const session = newSession(options, start, enqueuer, () => stream.sendStatus());
-  const renew = () => {
+  const stopAtEnd = () => {
     if (session.isAtEnd) stream.stopReading();
   };
-  options.renew?.addEventListener('abort', renew, { once: true });
-  scope.defer(() => options.renew?.removeEventListener('abort', renew));
+  onAbort(options.renew, stopAtEnd, scope);
+  options.onOpen?.({
+    backendPid: stream.backendPid,
+    committedAtMs: () => session.committedAtMs,
+    fail: (error) => stream.fail(error),
+  });
   enqueuer.flush();
   for await (const frames of stream) {
     await session.accept(frames);
@@ -135,7 +167,22 @@ export async function captureOnce(
     if (session.isAtEnd) break;
   }
   await enqueuer.drain();
+  await watch.finish();
   stream.sendStatus();
+}
+
+function onAbort(signal: AbortSignal | undefined, act: () => void, scope: Scope): void {
+  signal?.addEventListener('abort', act, { once: true });
+  scope.defer(() => signal?.removeEventListener('abort', act));
+}
+
+/** After a failover to a standby that was behind, skipping by such a position would skip what is new. */
+function refusePositionAhead(position: Position, walEnd: Lsn): void {
+  if (position.lsn <= walEnd) return;
+  throw new WalhookError(
+    'SLOT_LOST',
+    `expected a server whose WAL reaches the stored position ${formatLsn(position.lsn)}, found that it ends at ${formatLsn(walEnd)}: Changes in between are gone with another server or timeline`,
+  );
 }
 
 function newSession(
@@ -172,6 +219,7 @@ function newSession(
     enqueuer,
     settler,
     onStatusWanted,
+    onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,
     from: parsePosition(start.state.position),
   });

@@ -34,6 +34,7 @@ import {
   shapeOf,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
+import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
@@ -71,6 +72,8 @@ export interface SessionOptions {
   readonly renew?: AbortSignal | undefined;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
+  /** A heartbeat came back. */
+  readonly onHeartbeat: (content: string) => void;
   /** Where the store stands: what lies before is in it. */
   readonly from: Position;
 }
@@ -88,14 +91,25 @@ interface KnownTable {
   readonly joins: readonly { readonly include: IncludeOptions; readonly model: string }[];
 }
 
+/** What a Relation message has said. */
+interface Announced {
+  readonly relation: Relation;
+  /** `schema.table` */
+  readonly id: string;
+  /** null where its Changes are never Events. */
+  readonly table: KnownTable | null;
+}
+
 /** Candidates that are represented and matched together. */
 const MAX_CANDIDATES = 256;
+/** Deliveries that they may become: what is settled at once goes into one flush. */
+const MAX_WANTED = 2_500;
 
 export class CaptureSession {
   readonly #options: SessionOptions;
   readonly #decoder = new PgoutputDecoder();
   readonly #reader: TransactionReader;
-  readonly #known = new Map<number, { readonly relation: Relation; readonly table: KnownTable | null }>();
+  readonly #known = new Map<number, Announced>();
   readonly #owners = new Map<string, OwnerTable>();
   readonly #constants = new Map<IncludeOptions, readonly string[] | null>();
   /** Whether Transactions are read to their end before anything of them goes out. */
@@ -104,6 +118,11 @@ export class CaptureSession {
   /** The open Transaction was too long to be held back whole. */
   #isPartial = false;
   #candidates: Candidate[] = [];
+  /** Webhooks of all candidates, counted. */
+  #wanted = 0;
+  /** Where the newest Transaction that has been read whole ends, while its candidates wait. */
+  #ended: Lsn | null = null;
+  #committedAtMs: number | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -114,6 +133,11 @@ export class CaptureSession {
   /** Between two Transactions, and asked to read no further one. */
   get isAtEnd(): boolean {
     return this.#options.renew?.aborted === true && this.#reader.open === null;
+  }
+
+  /** Commit time of the newest Transaction read; null before there was one. */
+  get committedAtMs(): number | null {
+    return this.#committedAtMs;
   }
 
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
@@ -129,15 +153,20 @@ export class CaptureSession {
           ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
           : this.#decoder.decodeHead(frame.head, frame.bytes);
       if (message.tag === 'relation') await this.#describe(message.relation);
+      if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
+        this.#options.onHeartbeat(message.content);
+      }
       const commit = this.#read(message);
-      if (commit !== null) await this.#commit(commit);
+      if (commit !== null) this.#ended = commit.endLsn;
+      if (commit !== null && this.#held !== null) await this.#release(false);
       else if (this.#held?.isFull === true) await this.#releaseEarly();
-      else if (this.#candidates.length >= MAX_CANDIDATES) await this.#settle();
+      else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
     await this.#settle();
   }
 
   async #keepalive(walEnd: Lsn, isReplyWanted: boolean): Promise<void> {
+    await this.#settle();
     if (this.#reader.open === null) {
       this.#options.enqueuer.advance({ lsn: walEnd, index: 0 }, walEnd);
     }
@@ -145,18 +174,14 @@ export class CaptureSession {
   }
 
   #read(message: WalMessage): CommitMessage | null {
-    if (message.tag === 'begin') this.#isPartial = false;
-    if (message.tag === 'commit' && this.#reader.open !== null) {
-      const { committedAtUs } = this.#reader.open;
-      this.#options.instruments?.committed(message.endLsn, Number(committedAtUs / 1000n));
+    if (message.tag === 'begin') {
+      this.#isPartial = false;
+      this.#committedAtMs = Number(message.committedAtUs / 1_000n);
+    }
+    if (message.tag === 'commit' && this.#committedAtMs !== null) {
+      this.#options.instruments?.committed(message.endLsn, this.#committedAtMs);
     }
     return this.#reader.accept(message, (change) => this.#intake(change));
-  }
-
-  async #commit(commit: CommitMessage): Promise<void> {
-    await this.#release(false);
-    if (this.#candidates.length > 0) await this.#settle();
-    this.#options.enqueuer.advance({ lsn: commit.endLsn, index: 0 }, commit.endLsn);
   }
 
   async #describe(relation: Relation): Promise<void> {
@@ -167,7 +192,7 @@ export class CaptureSession {
       this.#options.rows.clear();
     }
     const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
-    this.#known.set(relation.oid, { relation, table });
+    this.#known.set(relation.oid, { relation, id: `${relation.schema}.${relation.name}`, table });
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
@@ -215,10 +240,10 @@ export class CaptureSession {
   }
 
   #intake(change: Change): void {
-    const { relation } = change;
-    const known = this.#known.get(relation.oid)?.table ?? null;
+    const announced = this.#known.get(change.relation.oid);
+    if (announced === undefined) return;
     const { rows, from } = this.#options;
-    const id = `${relation.schema}.${relation.name}`;
+    const { id, table: known } = announced;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
     known.count();
@@ -284,6 +309,7 @@ export class CaptureSession {
       images: rows,
       audit: (source) => this.#held?.audit(this.#options.auditSources, source, change.index, texts) ?? null,
     });
+    this.#wanted += targets.length;
     this.#candidates.push({
       change,
       table: known.table,
@@ -313,6 +339,8 @@ export class CaptureSession {
   async #release(isPartial: boolean): Promise<void> {
     const held = this.#held;
     this.#held = null;
+    // Of Transactions before, and of this one where it was too long to be held back.
+    await this.#settleCandidates();
     if (held === null || this.#reader.messages.isMuted) return;
     const { matcher, auditSources } = this.#options;
     const candidates = releaseTransaction(held, {
@@ -328,16 +356,24 @@ export class CaptureSession {
     }
   }
 
+  async #settleCandidates(): Promise<void> {
+    const candidates = this.#candidates;
+    this.#candidates = [];
+    this.#wanted = 0;
+    if (candidates.length > 0) await this.#options.settler.settle(candidates);
+  }
+
   #shapeOfOwner(table: Table): Shape {
     return this.#owners.get(table.model)?.shape ?? shapeOf(table, plainOptions(table.model));
   }
 
   /** Afterwards everything read so far is covered, but for what is held back. */
   async #settle(): Promise<void> {
-    const candidates = this.#candidates;
-    this.#candidates = [];
-    const { settler, enqueuer } = this.#options;
-    if (candidates.length > 0) await settler.settle(candidates);
+    await this.#settleCandidates();
+    const { enqueuer } = this.#options;
+    if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
+    this.#ended = null;
+    await enqueuer.makeRoom();
     const { open } = this.#reader;
     if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
     enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);

@@ -2,7 +2,7 @@
  * The second half of capturing: candidates are decided, represented where they are still undecided or have
  * matched, and become Deliveries. Look-ups are made for many candidates at once.
  */
-import type { Images } from '../change/images.ts';
+import { EMPTY_IMAGE, type Images } from '../change/images.ts';
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
@@ -63,7 +63,11 @@ export class Settler {
     const whole = candidates.some((candidate) => candidate.touched !== null)
       ? await this.#readTouched(candidates)
       : candidates;
-    const considered = whole.flatMap((candidate) => this.#consider(candidate) ?? []);
+    const considered: Considered[] = [];
+    for (const candidate of whole) {
+      const one = this.#consider(candidate);
+      if (one !== null) considered.push(one);
+    }
     const open = considered.filter(needsRows);
     if (open.length > 0) await this.#represent(open);
     for (const one of considered) this.#enqueue(one);
@@ -102,6 +106,7 @@ export class Settler {
     return candidates.flatMap((one) => (one.touched === null ? one : (read.get(one) ?? [])));
   }
 
+  /** null where no Webhook is for it after all. */
   #consider(candidate: Candidate): Considered | null {
     const { change, targets } = candidate;
     try {
@@ -114,7 +119,7 @@ export class Settler {
       const images = candidateImages(candidate, this.#options.limits.valueBytes);
       const one: Considered = { candidate, images, verdicts: [], parts: null };
       one.verdicts = targets.map((target) => this.#decide(one, target));
-      return one;
+      return isForNobody(one) ? null : one;
     } catch (error) {
       // A row that cannot be read must not stop the stream, now and again after every restart.
       return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
@@ -123,7 +128,10 @@ export class Settler {
 
   #decide({ candidate, images, parts }: Considered, target: MatchTarget): Verdict {
     const { change, table, shape, context } = candidate;
-    return decide(target, context, () => viewOfChange({ change, table, shape, context, ...images, parts }));
+    const { before, after } = images;
+    return decide(target, context, () =>
+      viewOfChange({ change, table, shape, context, before, after, parts }),
+    );
   }
 
   async #represent(open: readonly Considered[]): Promise<void> {
@@ -144,10 +152,18 @@ export class Settler {
       const kind = verdicts[i]?.kind ?? 'pending';
       if (kind !== 'pending') instruments?.decided(target.key, kind);
     });
-    if (verdicts.every((verdict) => verdict.kind === 'not_matched')) return;
+    if (isForNobody({ verdicts })) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };
-    const event = buildEvent({ change, table, context, key, ...images, data }, generation, limits.eventBytes);
+    const source = { change, table, context, key, ...images, data };
+    let event: BuiltEvent;
+    try {
+      event = buildEvent(source, generation, limits.eventBytes);
+    } catch (error) {
+      // Values that no condition asked for are read only now.
+      this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
+      return;
+    }
     const delivery = deliveryOf(candidate, event, key);
     targets.forEach((target, i) => {
       const verdict = verdicts[i];
@@ -188,6 +204,10 @@ export class Settler {
   }
 }
 
+function isForNobody({ verdicts }: Pick<Considered, 'verdicts'>): boolean {
+  return verdicts.every((verdict) => verdict.kind === 'not_matched');
+}
+
 /** Something is still to be decided or to be sent, and the Model adds to the row. */
 function needsRows({ candidate, verdicts }: Considered): boolean {
   return !candidate.shape.isPlain && verdicts.some((verdict) => verdict.kind !== 'not_matched');
@@ -195,7 +215,7 @@ function needsRows({ candidate, verdicts }: Considered): boolean {
 
 function rowItem({ candidate, images }: Considered): RowItem {
   const { table, shape, rows, change, memberships } = candidate;
-  const image = images.after ?? images.before ?? { fragments: [], missing: null, isKeyOnly: true };
+  const image = images.after ?? images.before ?? EMPTY_IMAGE;
   const old = rows === null || rows.old.kind === 'none' ? null : rows.old.tuple;
   return {
     table,

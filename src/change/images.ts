@@ -14,6 +14,12 @@ import type { Column, Table } from './table.ts';
  */
 export type Missing = 'toast' | 'identity' | 'too_large' | 'lookup';
 
+/** One value: its JSON text, or why there is none. */
+export interface Cell {
+  readonly json: string | null;
+  readonly missing: Missing | null;
+}
+
 /** One row image, column by column as in `table.columns`. */
 export interface Image {
   /** JSON text of each value; null where it is missing. */
@@ -22,6 +28,8 @@ export interface Image {
   readonly missing: readonly (Missing | null)[] | null;
   /** Only the replica identity's columns are known; what else there was is missing. */
   readonly isKeyOnly: boolean;
+  /** One value alone: a condition that asks for one column does not pay for the others. */
+  cell(at: number): Cell;
 }
 
 export interface Images {
@@ -32,60 +40,89 @@ export interface Images {
 }
 
 /**
- * The images of one row Change.
+ * The images of one row Change, read from the row when they are asked for.
  *
  * @param maxValueBytes a value whose text is longer is missing as `too_large`
  */
 export function imagesOf(table: Table, rows: RowImages, isCreated: boolean, maxValueBytes: number): Images {
   const full = rows.old.kind === 'full' ? rows.old.tuple : null;
-  const after = rows.new === null ? null : rowImage(table, rows.new, full, maxValueBytes);
+  const image = (tuple: Tuple, fallback: Tuple | null, isKeyOnly: boolean): Image =>
+    new TupleImage(table, tuple, fallback, isKeyOnly, maxValueBytes);
+  const after = rows.new === null ? null : image(rows.new, full, false);
   if (isCreated) return { before: null, after };
-  if (full !== null) return { before: rowImage(table, full, null, maxValueBytes), after };
+  if (full !== null) return { before: image(full, null, false), after };
   // A key that was not sent did not change, so the new row has it.
   const keyRow = rows.old.kind === 'none' ? rows.new : rows.old.tuple;
-  return { before: keyRow === null ? null : keyImage(table, keyRow, maxValueBytes), after };
+  return { before: keyRow === null ? null : image(keyRow, null, true), after };
 }
 
-function rowImage(table: Table, tuple: Tuple, fallback: Tuple | null, maxValueBytes: number): Image {
-  const fragments: (string | null)[] = [];
-  let missing: (Missing | null)[] | null = null;
-  for (const column of table.columns) {
-    let value = fragmentOf(column, tuple, maxValueBytes);
-    if (value === 'toast' && fallback !== null) value = fragmentOf(column, fallback, maxValueBytes);
-    if (value === 'toast' || value === 'too_large') {
-      missing ??= fragments.map(() => null);
-      missing.push(value);
-      fragments.push(null);
-    } else {
-      missing?.push(null);
-      fragments.push(value.json);
-    }
+/** The image of a row that is not there to be read. */
+export const EMPTY_IMAGE: Image = {
+  fragments: [],
+  missing: null,
+  isKeyOnly: true,
+  cell: () => ABSENT,
+};
+
+const ABSENT: Cell = { json: null, missing: null };
+const NULL: Cell = { json: 'null', missing: null };
+const MISSING: Readonly<Record<'toast' | 'identity' | 'too_large', Cell>> = {
+  toast: { json: null, missing: 'toast' },
+  identity: { json: null, missing: 'identity' },
+  too_large: { json: null, missing: 'too_large' },
+};
+
+/** Values become JSON when they are asked for: most Changes are decided by one or two of them. */
+class TupleImage implements Image {
+  readonly isKeyOnly: boolean;
+  readonly #table: Table;
+  readonly #tuple: Tuple;
+  /** Has what an update left as it was and the server did not send again. */
+  readonly #fallback: Tuple | null;
+  readonly #maxValueBytes: number;
+  #cells: readonly Cell[] | null = null;
+
+  constructor(table: Table, tuple: Tuple, fallback: Tuple | null, isKeyOnly: boolean, maxValueBytes: number) {
+    this.#table = table;
+    this.#tuple = tuple;
+    this.#fallback = fallback;
+    this.isKeyOnly = isKeyOnly;
+    this.#maxValueBytes = maxValueBytes;
   }
-  return { fragments, missing, isKeyOnly: false };
+
+  get fragments(): readonly (string | null)[] {
+    return this.#all().map((cell) => cell.json);
+  }
+
+  get missing(): readonly (Missing | null)[] | null {
+    const cells = this.#all();
+    return cells.every((cell) => cell.missing === null) ? null : cells.map((cell) => cell.missing);
+  }
+
+  cell(at: number): Cell {
+    const column = this.#table.columns[at];
+    if (column === undefined) return ABSENT;
+    if (this.isKeyOnly && !isSentWithKey(this.#table, column)) return MISSING.identity;
+    const cell = cellOf(column, this.#tuple, this.#maxValueBytes);
+    if (cell !== MISSING.toast || this.#fallback === null) return cell;
+    return cellOf(column, this.#fallback, this.#maxValueBytes);
+  }
+
+  #all(): readonly Cell[] {
+    this.#cells ??= this.#table.columns.map((_, at) => this.cell(at));
+    return this.#cells;
+  }
 }
 
-function keyImage(table: Table, tuple: Tuple, maxValueBytes: number): Image {
-  const { identity, columns } = table.relation;
-  const values = table.columns.map((column) => {
-    const isKnown = identity !== 'nothing' && columns[column.index]?.isIdentity === true;
-    return isKnown ? fragmentOf(column, tuple, maxValueBytes) : 'identity';
-  });
-  return {
-    fragments: values.map((value) => (typeof value === 'string' ? null : value.json)),
-    missing: values.map((value) => (typeof value === 'string' ? value : null)),
-    isKeyOnly: true,
-  };
+function isSentWithKey({ relation }: Table, column: Column): boolean {
+  return relation.identity !== 'nothing' && relation.columns[column.index]?.isIdentity === true;
 }
 
-function fragmentOf(
-  column: Column,
-  tuple: Tuple,
-  maxValueBytes: number,
-): { json: string } | 'toast' | 'too_large' {
-  if (tuple.byteLength(column.index) > maxValueBytes) return 'too_large';
+function cellOf(column: Column, tuple: Tuple, maxValueBytes: number): Cell {
+  if (tuple.byteLength(column.index) > maxValueBytes) return MISSING.too_large;
   const text = tuple.text(column.index);
-  if (text === UNCHANGED) return 'toast';
-  return { json: text === null ? 'null' : column.encode(text) };
+  if (text === UNCHANGED) return MISSING.toast;
+  return text === null ? NULL : { json: column.encode(text), missing: null };
 }
 
 /** A longer key is told by its hash: it travels with each Delivery and stands in its logs. */

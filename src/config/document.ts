@@ -3,6 +3,7 @@
  * result traceable to its line.
  */
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { Secret } from '../core/secret.ts';
 import { formatPath, type Mistake, type Path } from './mistakes.ts';
 import { resolveVariables, type VariableSource } from './variables.ts';
 
@@ -31,7 +32,7 @@ export interface ConfigDocument {
 /** The value of one `${…}`. */
 export interface VariableValue {
   readonly path: Path;
-  readonly value: string;
+  readonly value: Secret;
 }
 
 export function parseConfigDocument(text: string, source: VariableSource): ConfigDocument {
@@ -138,7 +139,7 @@ function resolveScalars(
       const resolved = resolveVariables(node.value, source);
       node.value = resolved.text;
       if (resolved.isVariable) variableTexts.add(resolved.text);
-      variableValues.push(...resolved.values.map((value) => ({ path, value })));
+      variableValues.push(...resolved.values.map((value) => ({ path, value: new Secret(value) })));
       missing.push(...resolved.missing.map((message) => ({ path, message })));
     }
   };

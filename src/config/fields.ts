@@ -1,5 +1,6 @@
 /** Kinds of values in the configuration file, each with its shape for people and for editors. */
 import { z } from 'zod';
+import { parseAllowed } from '../core/addressRules.ts';
 import { Secret } from '../core/secret.ts';
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './units.ts';
 
@@ -33,6 +34,20 @@ export function size(minBytes: number, maxBytes: number) {
 
 export function count(min: number, max: number) {
   return z.number().int().min(min).max(max);
+}
+
+/** What the address policy makes an exception for. */
+export function allowedAddress() {
+  return z.string().transform((text, context) => {
+    const allowed = parseAllowed(text);
+    if (allowed === null) {
+      context.addIssue(
+        'expected a network or host, with a port or without, e.g. 10.0.0.0/8 or localhost:9000',
+      );
+      return z.NEVER;
+    }
+    return allowed;
+  });
 }
 
 /** A text that is never printed. */

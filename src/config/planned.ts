@@ -6,25 +6,10 @@ import type { Path } from './mistakes.ts';
 
 const PLANNED: readonly string[] = [
   'postgres.plugin',
-  'postgres.origin',
-  'postgres.heartbeat',
-  'postgres.wal_budget',
   'queue.encryption_key',
   'queue.require_noeviction',
-  'addresses',
   ...['webhooks.*', 'defaults'].flatMap((parent) =>
-    [
-      'ssl_verification',
-      'ca_file_path',
-      'cert_file_path',
-      'key_file_path',
-      'proxy',
-      'rate_limit',
-      'brake',
-      'backlog',
-      'on_gone',
-      'ordering',
-    ].map((key) => `${parent}.${key}`),
+    ['rate_limit', 'brake', 'backlog', 'ordering'].map((key) => `${parent}.${key}`),
   ),
   'rows',
   'secrets',

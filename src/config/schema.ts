@@ -3,9 +3,10 @@
  * error messages. A key is here when it works.
  */
 import { z } from 'zod';
+import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
 import { adminSchema } from './adminSchema.ts';
-import { count, duration, identifier, size, tableName, url } from './fields.ts';
+import { allowedAddress, count, duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
@@ -42,6 +43,20 @@ const postgres = z.strictObject({
     .describe(
       'What setup publishes, e.g. ["public.*", "!public.django_session"]. null: the tables of models, else all that have a key.',
     ),
+  origin: z
+    .enum(['any', 'none'])
+    .default('any')
+    .describe('none: skip what replication brought into the database (PostgreSQL 16 and later).'),
+  heartbeat: z
+    .union([z.literal('off'), duration(1_000, 3_600_000)])
+    .prefault('30s')
+    .describe('How often a small message is written, so that an idle database pins no WAL and lag is known.'),
+  wal_budget: size(MIB, 1_048_576 * MIB)
+    .nullable()
+    .default(null)
+    .describe(
+      'WAL that the slot should never keep, e.g. 10GiB. The smaller of this and max_slot_wal_keep_size counts.',
+    ),
 });
 
 const queue = z.strictObject({
@@ -53,7 +68,7 @@ const queue = z.strictObject({
   same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
   ack_delay: z
     .union([z.literal('auto'), duration(0, 600_000)])
-    .default('auto')
+    .prefault('auto')
     .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
 });
 
@@ -117,6 +132,22 @@ export const configSchema = z.strictObject({
   queue,
   admin: adminSchema.describe('Page, API and metrics. false: none.'),
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
+  addresses: z
+    .strictObject({
+      policy: z
+        .enum(ADDRESS_POLICIES)
+        .default('internal')
+        .describe(
+          'Where requests may go. internal: public and private networks; strict: public only; off: anywhere.',
+        ),
+      allow: z
+        .array(allowedAddress())
+        .max(1_000)
+        .default([])
+        .describe('Exceptions, e.g. ["10.0.0.0/8", "localhost:9000"].'),
+    })
+    .prefault({})
+    .describe('Cloud metadata services and the database and queue of walhook are always refused.'),
   preset: z
     .enum(['peering-manager'])
     .nullable()
@@ -133,7 +164,7 @@ export const configSchema = z.strictObject({
       event: size(1_024, 512 * MIB)
         .prefault('4MiB')
         .describe('A larger Event loses its largest values.'),
-      message: size(65_536, 512 * MIB)
+      message: size(131_072, 512 * MIB)
         .prefault('64MiB')
         .describe('A longer replication message is skipped and becomes a failed Delivery.'),
       lookahead: count(0, 1_000_000)

@@ -1,12 +1,15 @@
 /** The shape of a webhook in the configuration file. */
 import { z } from 'zod';
-import { count, duration, secret } from './fields.ts';
+import { count, duration, secret, url } from './fields.ts';
 
 export const EVENT_KINDS = ['created', 'updated', 'deleted', 'truncated'] as const;
 export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 const DEFAULT_SCHEDULE = ['5s', '30s', '2m', '10m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
 const DAY_MS = 86_400_000;
+
+/** The path of a file. */
+const file = () => z.string().min(1).max(4_096).nullable().default(null);
 
 const retry = z.strictObject({
   schedule: z
@@ -73,8 +76,23 @@ const settings = {
     .enum(['netbox', 'standard', 'both'])
     .default('both')
     .describe('Which signature headers are sent where there is a secret.'),
+  ssl_verification: z
+    .boolean()
+    .default(true)
+    .describe('false: any certificate is accepted, which protects from nobody.'),
+  ca_file_path: file().describe("PEM file of the authorities to trust instead of the system's."),
+  cert_file_path: file().describe('PEM file of the certificate that is shown to the receiver.'),
+  key_file_path: file().describe('PEM file of the key of that certificate.'),
+  proxy: url(['http:', 'https:'], 'expected a URL such as http://user:password@proxy:3128')
+    .nullable()
+    .default(null)
+    .describe('An HTTP proxy. It resolves names and dials: the address policy is then for it to keep.'),
   timeout: duration(100, 600_000).prefault('15s').describe('For one Attempt as a whole.'),
   retry: retry.prefault({}),
+  on_gone: z
+    .enum(['pause', 'fail'])
+    .optional()
+    .describe('After a 410 response. Default: pause; fail where the url is a template.'),
   concurrency: count(1, 1_000).default(8).describe('Requests in flight at once.'),
 };
 

@@ -98,6 +98,12 @@ const catalogue = {
     meaning: 'The replication slot was there and is gone or invalid: Changes have been missed.',
     remedy: 'walhook setup --accept-gap, after reading what was missed',
   },
+  OTHER_HISTORY: {
+    exit: 1,
+    meaning:
+      "The server's history has parted from the one that the stored position belongs to: a backup was restored, or a standby that was behind took over.",
+    remedy: 'walhook setup --accept-gap, after reading what was missed',
+  },
   SLOT_FOREIGN: {
     exit: 1,
     meaning: 'The replication slot exists but is not one walhook can use.',
@@ -153,6 +159,11 @@ const catalogue = {
     meaning: 'The Event given is not of the documented shape.',
     remedy: 'an Event has event, model, timestamp, username, request_id, data and snapshots',
   },
+  IMPORT_INVALID: {
+    exit: 2,
+    meaning: 'The file to import holds no webhooks as Peering Manager or NetBox export them.',
+    remedy: 'give what GET /api/extras/webhooks/ answers and, of NetBox, /api/extras/event-rules/ as well',
+  },
   TEMPLATE_INVALID: {
     exit: 2,
     meaning: 'A template cannot be parsed, or uses what templates may not use.',
@@ -177,6 +188,16 @@ const catalogue = {
     exit: 1,
     meaning: 'The URL of a webhook, once rendered, cannot be sent to.',
     remedy: 'check the url template of the webhook',
+  },
+  ADDRESS_REFUSED: {
+    exit: 1,
+    meaning: 'The address that a request would go to is one that the address policy refuses.',
+    remedy: 'choose another url, or name the host in addresses.allow',
+  },
+  TLS_FILE_INVALID: {
+    exit: 2,
+    meaning: 'A certificate or key file of a webhook cannot be used.',
+    remedy: 'check the path, that walhook may read the file, and that it is PEM',
   },
   HEADER_INVALID: {
     exit: 1,

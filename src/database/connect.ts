@@ -174,8 +174,8 @@ function mayTryNext(error: unknown): boolean {
   return code === null || code === '28000' || code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS');
 }
 
-/** SQLSTATE class 28 and "database does not exist", where the server answered and said no. */
-const AUTHENTICATION_STATES = new Set(['28000', '28P01', '3D000']);
+/** SQLSTATE class 28, "database does not exist" and no CONNECT on it, where the server answered and said no. */
+const AUTHENTICATION_STATES = new Set(['28000', '28P01', '3D000', '42501']);
 
 /** Translates a failed connection. The message names host, port, database and user, never the password. */
 export function connectionError(error: unknown, target: PostgresTarget, config: ClientConfig): WalhookError {

@@ -1,9 +1,12 @@
 /**
- * Array and composite literals in PostgreSQL's text form → JSON text.
+ * Array and composite literals in PostgreSQL's text form → JSON text. What is no such literal, or has more
+ * fields than the type has by now, stays PostgreSQL's text.
  *
  * https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  * https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX
  */
+
+import { jsonString } from '../core/json.ts';
 
 type Encode = (text: string) => string;
 
@@ -18,8 +21,10 @@ interface Cursor {
  * start at one (`[0:1]={1,2}`) are left out: JSON arrays have none.
  */
 export function parseArray(text: string, delimiter: string, encode: Encode): string {
-  const start = text.startsWith('[') ? text.indexOf('=') + 1 : 0;
-  return arrayAt({ text, at: start }, delimiter, encode);
+  const cursor = { text, at: text.startsWith('[') ? text.indexOf('=') + 1 : 0 };
+  if (text[cursor.at] !== '{' || !text.endsWith('}')) return jsonString(text);
+  const items = arrayAt(cursor, delimiter, encode);
+  return cursor.at === text.length ? items : jsonString(text);
 }
 
 function arrayAt(cursor: Cursor, delimiter: string, encode: Encode): string {
@@ -48,17 +53,26 @@ export interface CompositeField {
   readonly encode: Encode;
 }
 
-/** `(1,,"a b")` → `{"x":1,"y":null,"z":"a b"}`. An empty place is NULL, an empty string is quoted. */
+/**
+ * `(1,,"a b")` → `{"x":1,"y":null,"z":"a b"}`. An empty place is NULL, an empty string is quoted. Fields that
+ * were added since are NULL; where some are gone since nobody can tell which, and the text stays as it is.
+ */
 export function parseComposite(text: string, fields: readonly CompositeField[]): string {
+  if (fields.length === 0) return text === '()' ? '{}' : jsonString(text);
+  if (text[0] !== '(') return jsonString(text);
   const cursor: Cursor = { text, at: 1 };
   const members: string[] = [];
+  let isClosed = false;
   for (const field of fields) {
     const char = text[cursor.at];
-    if (char === ',' || char === ')' || char === undefined) members.push(`${field.prefix}null`);
+    if (isClosed || char === ',' || char === ')') members.push(`${field.prefix}null`);
     else members.push(field.prefix + field.encode(compositeField(cursor)));
-    cursor.at += 1; // , or )
+    if (isClosed) continue;
+    isClosed = text[cursor.at] === ')';
+    if (!isClosed && text[cursor.at] !== ',') return jsonString(text);
+    cursor.at += 1;
   }
-  return `{${members.join(',')}}`;
+  return isClosed && cursor.at === text.length ? `{${members.join(',')}}` : jsonString(text);
 }
 
 function compositeField(cursor: Cursor): string {

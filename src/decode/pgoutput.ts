@@ -50,6 +50,9 @@ const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
   i: 'index',
 };
 
+const BEGIN_BYTES = 21;
+const COMMIT_BYTES = 26;
+
 const IGNORED: WalMessage = { tag: 'ignored' };
 const NO_OLD_IMAGE: OldImage = { kind: 'none' };
 
@@ -64,12 +67,13 @@ export class PgoutputDecoder {
   decode(buffer: Buffer, start: number, end: number): WalMessage {
     switch (buffer[start]) {
       case INSERT:
-        return new PgoutputRow('insert', this.#relationAt(buffer, start + 1), buffer, start + 5, end);
+        return new PgoutputRow('insert', this.#relationAt(buffer, start + 1, end), buffer, start + 5, end);
       case UPDATE:
-        return new PgoutputRow('update', this.#relationAt(buffer, start + 1), buffer, start + 5, end);
+        return new PgoutputRow('update', this.#relationAt(buffer, start + 1, end), buffer, start + 5, end);
       case DELETE:
-        return new PgoutputRow('delete', this.#relationAt(buffer, start + 1), buffer, start + 5, end);
+        return new PgoutputRow('delete', this.#relationAt(buffer, start + 1, end), buffer, start + 5, end);
       case BEGIN:
+        requireBytes(start + BEGIN_BYTES, end);
         return {
           tag: 'begin',
           commitLsn: lsn(buffer.readBigUInt64BE(start + 1)),
@@ -77,6 +81,7 @@ export class PgoutputDecoder {
           xid: buffer.readUInt32BE(start + 17),
         };
       case COMMIT:
+        requireBytes(start + COMMIT_BYTES, end);
         // A byte of flags, unused so far, comes first.
         return {
           tag: 'commit',
@@ -84,11 +89,11 @@ export class PgoutputDecoder {
           endLsn: lsn(buffer.readBigUInt64BE(start + 10)),
         };
       case RELATION:
-        return this.#relation(buffer, start + 1);
+        return this.#relation(new Reader(buffer, start + 1, end));
       case MESSAGE:
-        return logicalMessage(buffer, start + 1);
+        return logicalMessage(buffer, start + 1, end);
       case TRUNCATE:
-        return this.#truncate(buffer, start + 1);
+        return this.#truncate(buffer, start + 1, end);
       case ORIGIN:
       case TYPE:
         return IGNORED;
@@ -100,14 +105,24 @@ export class PgoutputDecoder {
     }
   }
 
-  /** Decodes what is left of a message that was too long to be assembled. */
+  /**
+   * Decodes what is left of a message that was too long to be assembled. Throws STREAM_INVALID where what
+   * follows hangs on it: of those a relation is the longest, and shorter than any limit that may be set.
+   */
   decodeHead(head: Buffer, bytes: number): WalMessage {
     const kind = ({ [INSERT]: 'insert', [UPDATE]: 'update', [DELETE]: 'delete' } as const)[head[0] ?? 0];
-    if (kind === undefined) return IGNORED;
-    return { tag: 'oversized', kind, relation: this.#relationAt(head, 1), bytes };
+    if (kind !== undefined) {
+      return { tag: 'oversized', kind, relation: this.#relationAt(head, 1, head.length), bytes };
+    }
+    if (head[0] === MESSAGE || head[0] === TYPE || head[0] === ORIGIN) return IGNORED;
+    throw new WalhookError(
+      'STREAM_INVALID',
+      `expected a row above limits.message, found the type byte 0x${(head[0] ?? 0).toString(16)} in a message of ${bytes} bytes`,
+    );
   }
 
-  #relationAt(buffer: Buffer, at: number): Relation {
+  #relationAt(buffer: Buffer, at: number, end: number): Relation {
+    requireBytes(at + 4, end);
     const relation = this.#relations.get(buffer.readUInt32BE(at));
     if (relation === undefined) {
       throw new WalhookError(
@@ -118,8 +133,7 @@ export class PgoutputDecoder {
     return relation;
   }
 
-  #relation(buffer: Buffer, start: number): WalMessage {
-    const reader = new Reader(buffer, start);
+  #relation(reader: Reader): WalMessage {
     const oid = reader.uint32();
     // An empty namespace stands for pg_catalog.
     const schema = reader.cString() || 'pg_catalog';
@@ -140,18 +154,18 @@ export class PgoutputDecoder {
     return { tag: 'relation', relation };
   }
 
-  #truncate(buffer: Buffer, start: number): WalMessage {
-    const reader = new Reader(buffer, start);
+  #truncate(buffer: Buffer, start: number, end: number): WalMessage {
+    const reader = new Reader(buffer, start, end);
     const count = reader.uint32();
     reader.uint8(); // CASCADE and RESTART IDENTITY, which say nothing that the list of relations does not
     const relations: Relation[] = [];
-    for (let i = 0; i < count; i += 1) relations.push(this.#relationAt(buffer, reader.skip(4)));
+    for (let i = 0; i < count; i += 1) relations.push(this.#relationAt(buffer, reader.skip(4), end));
     return { tag: 'truncate', relations };
   }
 }
 
-function logicalMessage(buffer: Buffer, start: number): WalMessage {
-  const reader = new Reader(buffer, start);
+function logicalMessage(buffer: Buffer, start: number, end: number): WalMessage {
+  const reader = new Reader(buffer, start, end);
   const transactional = (reader.uint8() & 1) === 1;
   reader.skip(8); // its own LSN, which neither orders nor identifies it
   const prefix = reader.cString();
@@ -192,14 +206,18 @@ class PgoutputRow implements RowMessage {
 
   images(): RowImages {
     const buffer = this.#buffer;
+    const start = this.#start + 1;
+    const end = this.#end;
+    requireBytes(start, end);
     const kind = buffer[this.#start];
-    if (kind === NEW_TUPLE) return { old: NO_OLD_IMAGE, new: new PgoutputTuple(buffer, this.#start + 1) };
+    if (kind === NEW_TUPLE) return { old: NO_OLD_IMAGE, new: new PgoutputTuple(buffer, start, end) };
     if (kind !== KEY_TUPLE && kind !== OLD_TUPLE) throw badTuple(kind);
-    const tuple = new PgoutputTuple(buffer, this.#start + 1);
+    const tuple = new PgoutputTuple(buffer, start, end);
     const old: OldImage = kind === KEY_TUPLE ? { kind: 'key', tuple } : { kind: 'full', tuple };
     if (this.tag === 'delete') return { old, new: null };
+    requireBytes(tuple.end + 1, end);
     if (buffer[tuple.end] !== NEW_TUPLE) throw badTuple(buffer[tuple.end]);
-    return { old, new: new PgoutputTuple(buffer, tuple.end + 1) };
+    return { old, new: new PgoutputTuple(buffer, tuple.end + 1, end) };
   }
 }
 
@@ -212,8 +230,10 @@ class PgoutputTuple implements Tuple {
   readonly #starts: number[];
   readonly #lengths: number[];
 
-  constructor(buffer: Buffer, start: number) {
+  /** @param messageEnd one past the message's last byte */
+  constructor(buffer: Buffer, start: number, messageEnd: number) {
     this.#buffer = buffer;
+    requireBytes(start + 2, messageEnd);
     this.columnCount = buffer.readUInt16BE(start);
     this.#starts = new Array<number>(this.columnCount);
     this.#lengths = new Array<number>(this.columnCount);
@@ -222,6 +242,7 @@ class PgoutputTuple implements Tuple {
       const kind = buffer[at];
       at += 1;
       if (kind === VALUE_TEXT) {
+        requireBytes(at + 4, messageEnd);
         const length = buffer.readUInt32BE(at);
         this.#starts[column] = at + 4;
         this.#lengths[column] = length;
@@ -233,6 +254,7 @@ class PgoutputTuple implements Tuple {
         throw badTuple(kind);
       }
     }
+    requireBytes(at, messageEnd);
     this.end = at;
   }
 
@@ -249,6 +271,16 @@ class PgoutputTuple implements Tuple {
   }
 }
 
+/** What a message is read up to must lie within it: what follows in the buffer is another message. */
+function requireBytes(upTo: number, end: number): void {
+  if (upTo > end) {
+    throw new WalhookError(
+      'STREAM_INVALID',
+      `expected ${upTo - end} more bytes in a pgoutput message, found its end`,
+    );
+  }
+}
+
 function badTuple(kind: number | undefined): WalhookError {
   return new WalhookError(
     'STREAM_INVALID',
@@ -259,17 +291,21 @@ function badTuple(kind: number | undefined): WalhookError {
 /** Reads the parts of the rarer messages in order. */
 class Reader {
   readonly #buffer: Buffer;
+  readonly #end: number;
   #at: number;
 
-  constructor(buffer: Buffer, at: number) {
+  /** @param end one past the message's last byte */
+  constructor(buffer: Buffer, at: number, end: number) {
     this.#buffer = buffer;
     this.#at = at;
+    this.#end = end;
   }
 
   /** Moves on by `bytes` and returns where they began. */
   skip(bytes: number): number {
     const at = this.#at;
     this.#at += bytes;
+    requireBytes(this.#at, this.#end);
     return at;
   }
 
@@ -291,8 +327,7 @@ class Reader {
 
   cString(): string {
     const end = this.#buffer.indexOf(0, this.#at);
-    const text = this.#buffer.toString('utf8', this.#at, end);
-    this.#at = end + 1;
-    return text;
+    const start = this.skip((end < 0 ? this.#end : end) + 1 - this.#at);
+    return this.#buffer.toString('utf8', start, end);
   }
 }

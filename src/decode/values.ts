@@ -21,13 +21,28 @@ export type ColumnType =
       readonly fields: readonly { readonly name: string; readonly type: ColumnType }[];
     };
 
-const number: Encoder = (text) => (NON_FINITE.test(text) ? `"${text}"` : text);
-const NON_FINITE = /^(?:NaN|-?Infinity)$/;
+/** NaN and ±Infinity, which JSON lacks, become strings. */
+const number: Encoder = (text) => (JSON_NUMBER.test(text) ? text : jsonString(text));
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const boolean: Encoder = (text) => (text === 't' ? 'true' : 'false');
+/** PostgreSQL has checked it, where the stream itself says that it is JSON. */
 const json: Encoder = (text) => text;
 
+/**
+ * JSON within a composite. The catalog tells what a composite is made of now; a row from before an ALTER TYPE
+ * may have any text there.
+ */
+const doubtfulJson: Encoder = (text) => {
+  try {
+    JSON.parse(text);
+    return text;
+  } catch {
+    return jsonString(text);
+  }
+};
+
 /** `2023-08-07`, as it is; years of five digits, BC and infinity too. */
-const date: Encoder = (text) => `"${text}"`;
+const date: Encoder = jsonString;
 
 const TIMESTAMP = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(\+00)?$/;
 
@@ -35,7 +50,7 @@ function timestamp(zone: '' | 'Z'): Encoder {
   return (text) => {
     const parts = TIMESTAMP.exec(text);
     // infinity, BC and years beyond 9999 have no common ISO 8601 form.
-    if (parts === null) return `"${text}"`;
+    if (parts === null) return jsonString(text);
     return `"${parts[1]}T${parts[2]}.${(parts[3] ?? '').padEnd(6, '0')}${zone}"`;
   };
 }
@@ -97,19 +112,25 @@ export function isKnownScalar(oid: number): boolean {
   return KNOWN_SCALARS.has(oid);
 }
 
-/** The function that renders values of a type. Build it once per column. */
+/** The function that renders values of a type, whatever their text, as valid JSON. Build it once per column. */
 export function encoderFor(type: ColumnType): Encoder {
+  return encoderOf(type, json);
+}
+
+function encoderOf(type: ColumnType, jsonEncoder: Encoder): Encoder {
   switch (type.kind) {
-    case 'scalar':
-      return ENCODERS.get(type.oid) ?? jsonString;
+    case 'scalar': {
+      const encoder = ENCODERS.get(type.oid) ?? jsonString;
+      return encoder === json ? jsonEncoder : encoder;
+    }
     case 'array': {
-      const element = encoderFor(type.element);
+      const element = encoderOf(type.element, jsonEncoder);
       return (text) => parseArray(text, type.delimiter, element);
     }
     case 'composite': {
       const fields = type.fields.map((field) => ({
         prefix: `${jsonString(field.name)}:`,
-        encode: encoderFor(field.type),
+        encode: encoderOf(field.type, doubtfulJson),
       }));
       return (text) => parseComposite(text, fields);
     }

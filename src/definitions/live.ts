@@ -19,6 +19,12 @@ export interface Definitions {
   readonly version: number;
 }
 
+/** A set, and whether it still is in force. */
+export interface InForce extends Definitions {
+  /** Aborted when another set takes its place. */
+  readonly replaced: AbortSignal;
+}
+
 /** Compiles a configuration. Throws a coded error on what cannot be. */
 export function define(
   loaded: LoadedConfig,
@@ -38,14 +44,15 @@ export function define(
 
 export class LiveDefinitions {
   #current: Definitions;
+  #replaced = new AbortController();
   readonly #listeners: ((definitions: Definitions) => void)[] = [];
 
   constructor(first: Definitions) {
     this.#current = first;
   }
 
-  get current(): Definitions {
-    return this.#current;
+  get current(): InForce {
+    return { ...this.#current, replaced: this.#replaced.signal };
   }
 
   /** Compiles the configuration and puts it in force; on a throw the old one stays. Keys are kept by name. */
@@ -53,6 +60,9 @@ export class LiveDefinitions {
     const keys = new Map(this.#current.webhooks.map(({ match }) => [match.name, match.key]));
     const next = define(loaded, keys, this.#current.version + 1);
     this.#current = next;
+    const before = this.#replaced;
+    this.#replaced = new AbortController();
+    before.abort();
     for (const listener of this.#listeners) listener(next);
     return next;
   }

@@ -20,6 +20,7 @@ const FIXED = [
   'queue',
   'admin.listen',
   'admin.metrics',
+  'addresses',
   'log',
   'templates',
   'shutdown_timeout',
@@ -76,6 +77,15 @@ export class Reloader {
         `configuration not reloaded, the old one stays: ${known.message}`,
       );
       throw known;
+    }
+  }
+
+  /** Reloads, or leaves it to the log and to `last` to say why not. */
+  tryReload(by: string): void {
+    try {
+      this.reload(by);
+    } catch {
+      // Told already.
     }
   }
 

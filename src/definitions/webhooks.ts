@@ -8,7 +8,9 @@ import { deriveKeys } from '../config/webhookKeys.ts';
 import type { WebhookConfig } from '../config/webhookSchema.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
+import { writtenLoopbackOf } from '../deliver/addresses/policy.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
+import { readChecked, readTls } from '../deliver/tlsFiles.ts';
 import { parseRequestUrl, staticOrigin } from '../deliver/url.ts';
 import type { Conditions } from '../match/conditions/condition.ts';
 import { parseConditions } from '../match/conditions/parse.ts';
@@ -61,6 +63,7 @@ export function checkWebhook(
   if (url !== null && mistakes.every((mistake) => mistake.path.at(-1) !== 'url')) {
     attempt('url', () => checkUrl(url, webhook['allow_templated_host'] === true));
   }
+  checkTls(text, attempt);
   return mistakes;
 }
 
@@ -68,6 +71,36 @@ export function checkWebhook(
 export type TemplateEnv = (name: string) => string | undefined;
 
 const NO_ENV: TemplateEnv = () => undefined;
+const TLS_FILES = { ca_file_path: 'ca', cert_file_path: 'cert', key_file_path: 'key' } as const;
+
+/** The files are there, are what they are said to be, and certificate and key belong together. */
+function checkTls(
+  text: (field: string) => string | null,
+  attempt: (field: string, check: () => void) => void,
+): void {
+  const cert = text('cert_file_path');
+  const key = text('key_file_path');
+  let isSound = true;
+  for (const [field, kind] of Object.entries(TLS_FILES)) {
+    const path = text(field);
+    if (path === null) continue;
+    attempt(field, () => {
+      isSound = false;
+      readChecked(path, kind);
+      isSound = true;
+    });
+  }
+  const alone = cert === null ? 'key_file_path' : 'cert_file_path';
+  attempt(alone, () => {
+    if ((cert === null) !== (key === null)) {
+      throw new WalhookError(
+        'CONFIG_INVALID',
+        'expected cert_file_path and key_file_path together, found one',
+      );
+    }
+    if (isSound && cert !== null) readTls({ verify: true, ca: null, cert, key });
+  });
+}
 
 /**
  * Compiles the webhooks of a configuration that was checked. Throws a coded error on the first that cannot
@@ -136,9 +169,22 @@ function defineWebhook(
       body: webhook.body_template === '' ? null : template('body_template'),
       secrets: secretsOf(webhook),
       signature: webhook.signature,
-      retry: { scheduleMs: webhook.retry.schedule, maxAgeMs: webhook.retry.max_age },
+      retry: {
+        scheduleMs: webhook.retry.schedule,
+        maxAgeMs: webhook.retry.max_age,
+        // Where data has a say in the URL, one that is gone says nothing of the others.
+        onGone: webhook.on_gone ?? (template('url').isConstant ? 'pause' : 'fail'),
+      },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,
+      tls: {
+        verify: webhook.ssl_verification,
+        ca: webhook.ca_file_path,
+        cert: webhook.cert_file_path,
+        key: webhook.key_file_path,
+      },
+      proxy: webhook.proxy,
+      writtenLoopback: webhook.allow_templated_host ? null : writtenLoopbackOf(staticOrigin(webhook.url)),
     },
   };
 }

@@ -9,7 +9,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverStore } from '../queue/store.ts';
-import { type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
+import { type AddressGuard, type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
 import { Reporter } from './reporter.ts';
 
 export interface DelivererOptions {
@@ -18,6 +18,7 @@ export interface DelivererOptions {
   readonly process: string;
   readonly targets: readonly DeliverTarget[];
   readonly userAgent: string;
+  readonly addresses: AddressGuard;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;

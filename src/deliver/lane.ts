@@ -2,23 +2,39 @@
  * The Deliveries of one Webhook in this process: takes jobs, keeps `concurrency` requests in flight, hands
  * outcomes to the reporter. A lane exists while its Webhook has work, and knows nothing of other Webhooks.
  */
-import type { Agent } from 'undici';
+import type { AddressRules } from '../core/addressRules.ts';
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
+import type { Secret } from '../core/secret.ts';
 import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import type { OwnServices, Resolve } from './addresses/ownServices.ts';
 import { recordAttempt } from './attemptRecord.ts';
-import { createAgent, send } from './http.ts';
-import { type AttemptResult, decide, type RetryPolicy } from './outcome.ts';
+import { send } from './http.ts';
+import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
 import { type PreparedRequest, prepareRequest, type RequestShape } from './request.ts';
+import type { TlsSettings } from './tlsFiles.ts';
+import { Transport } from './transport.ts';
 
 /** A Webhook as deliver needs it. */
 export interface DeliverTarget extends RequestShape {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly concurrency: number;
+  readonly tls: TlsSettings;
+  /** URL of an HTTP proxy; null: none. */
+  readonly proxy: Secret | null;
+  /** The loopback host that stands in the url of the configuration file; null without one. */
+  readonly writtenLoopback: string | null;
+}
+
+/** Where requests may go. */
+export interface AddressGuard {
+  readonly rules: AddressRules;
+  readonly own: OwnServices;
+  readonly resolve: Resolve;
 }
 
 /** An Attempt as the metrics count it. */
@@ -39,6 +55,7 @@ export interface LaneOptions {
   readonly log: Logger;
   readonly userAgent: string;
   readonly failpoint: Failpoint;
+  readonly addresses: AddressGuard;
   /** Whether this process still counts as alive: otherwise its jobs may be another's by now. */
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */
@@ -69,7 +86,7 @@ const MAX_JOBS = 8;
 export class Lane {
   readonly #target: DeliverTarget;
   readonly #options: LaneOptions;
-  readonly #agent: Agent;
+  readonly #transport: Transport;
   readonly #jobs = new Map<string, OpenJob>();
   #items: Item[] = [];
   #inFlight = 0;
@@ -80,7 +97,15 @@ export class Lane {
   constructor(target: DeliverTarget, options: LaneOptions) {
     this.#target = target;
     this.#options = options;
-    this.#agent = createAgent(target.concurrency, target.timeoutMs);
+    this.#transport = new Transport({
+      ...options.addresses,
+      connections: target.concurrency,
+      timeoutMs: target.timeoutMs,
+      tls: target.tls,
+      proxy: target.proxy,
+      writtenLoopback: target.writtenLoopback,
+      clock: options.clock,
+    });
   }
 
   /** Ids of the jobs this lane has taken. */
@@ -107,7 +132,7 @@ export class Lane {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#transport.close();
   }
 
   readonly #whenSent: (() => void)[] = [];
@@ -194,6 +219,7 @@ export class Lane {
       job.left -= 1;
       if (job.left === 0) this.#jobs.delete(job.claimed.id);
       this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
+      if (asksToPause(result, this.#target.retry)) this.#pause();
       const durationMs = clock.monotonic() - startedMs;
       const ageMs = clock.now() - (delivery?.committedAtMs ?? clock.now());
       onAttempt?.({ webhook: this.#target.key, outcome: outcome.kind, durationMs, ageMs });
@@ -217,7 +243,17 @@ export class Lane {
     } catch (error) {
       return { result: unsendable(error), request: null };
     }
-    return { result: await send(this.#agent, request, this.#target.timeoutMs, abortSignal), request };
+    return { result: await send(this.#transport, request, this.#target.timeoutMs, abortSignal), request };
+  }
+
+  /** The receiver says that its address is gone: the Webhook rests until somebody looks at it. */
+  #pause(): void {
+    const { store, log } = this.#options;
+    const webhook = this.#target.key;
+    store.pause(webhook).then(
+      () => log.warn({ webhook, try: 'walhook webhooks resume' }, 'paused: the receiver answered 410 Gone'),
+      (error: unknown) => log.warn({ webhook, code: toWalhookError(error).code }, 'not paused after a 410'),
+    );
   }
 
   /** One line per Attempt; what was sent and what came back is never in it. */

@@ -34,7 +34,12 @@ export function parseRequestUrl(rendered: string): RequestUrl {
 }
 
 function basic(url: URL): string {
-  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  let credentials: string;
+  try {
+    credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  } catch {
+    throw invalid('expected user and password in the URL with every special character as %XX');
+  }
   return `Basic ${Buffer.from(credentials, 'utf8').toString('base64')}`;
 }
 

@@ -125,13 +125,18 @@ export class Enqueuer {
 
   /** Resolves when there is room for more. Throws what ended the flushing, e.g. QUEUE_FENCED. */
   async ready(): Promise<void> {
-    while (
-      this.#running !== null &&
-      (this.#waitingBytes >= MAX_WAITING_BYTES || this.#waitingDeliveries >= MAX_WAITING_DELIVERIES)
-    ) {
-      await this.#running;
-    }
+    while (this.#running !== null && this.#isFull()) await this.#running;
     if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** Starts a flush only where there is no room for more, and waits until there is. */
+  async makeRoom(): Promise<void> {
+    if (this.#isFull()) this.flush();
+    await this.ready();
+  }
+
+  #isFull(): boolean {
+    return this.#waitingBytes >= MAX_WAITING_BYTES || this.#waitingDeliveries >= MAX_WAITING_DELIVERIES;
   }
 
   /** Stores everything that was added, or throws. For the end. */

@@ -18,11 +18,15 @@ export type Verdict =
 
 const MATCHED: Verdict = { kind: 'matched' };
 const PENDING: Verdict = { kind: 'pending' };
+const NOT_MATCHED = {
+  require: { kind: 'not_matched', by: 'require' },
+  columns: { kind: 'not_matched', by: 'columns' },
+  conditions: { kind: 'not_matched', by: 'conditions' },
+} as const satisfies Record<string, Verdict>;
 
 /** @param view is asked for only when the Webhook has conditions or watches columns */
 export function decide(target: MatchTarget, context: Context, view: () => ConditionView): Verdict {
-  const known = { username: context.username, request_id: context.requestId };
-  if (target.require.some((name) => known[name] === null)) return { kind: 'not_matched', by: 'require' };
+  if (target.require.some((name) => contextValue(context, name) === null)) return NOT_MATCHED.require;
   if (target.conditions === null && target.columns === null) return MATCHED;
   const seen = view();
   if (target.columns !== null && seen.event.event === 'updated') {
@@ -32,12 +36,16 @@ export function decide(target: MatchTarget, context: Context, view: () => Condit
   return judge(evaluate(target.conditions, seen), target, 'conditions');
 }
 
+function contextValue(context: Context, name: 'username' | 'request_id'): string | null {
+  return name === 'username' ? context.username : context.requestId;
+}
+
 function judge(outcome: Outcome, target: MatchTarget, by: 'columns' | 'conditions'): Verdict {
   switch (outcome.kind) {
     case 'matched':
       return MATCHED;
     case 'not_matched':
-      return { kind: 'not_matched', by };
+      return NOT_MATCHED[by];
     case 'error': {
       const { attr, at, why } = outcome.error;
       return { kind: 'failed', reason: 'condition', detail: `${at}: ${attr}: ${why}` };

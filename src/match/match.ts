@@ -27,7 +27,8 @@ const NONE: readonly MatchTarget[] = [];
 
 export class Matcher {
   readonly #targets: readonly MatchTarget[];
-  readonly #known = new Map<string, readonly MatchTarget[]>();
+  /** By kind of Change, or `any`, then by Model. */
+  readonly #known = new Map<ChangeKind | 'any', Map<string, readonly MatchTarget[]>>();
 
   constructor(targets: readonly MatchTarget[]) {
     this.#targets = targets.filter((target) => target.enabled);
@@ -41,20 +42,23 @@ export class Matcher {
   /** The enabled Webhooks that watch this event of this Model. */
   targets(model: string, kind: ChangeKind): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    return this.#answer(`${kind} ${model}`, (target) => target.events.includes(kind) && isFor(target, model));
+    return this.#answer(kind, model);
   }
 
   /** The enabled Webhooks that watch this Model, whatever happens to its rows. */
   watching(model: string): readonly MatchTarget[] {
     if (this.#targets.length === 0) return NONE;
-    return this.#answer(`* ${model}`, (target) => isFor(target, model));
+    return this.#answer('any', model);
   }
 
-  #answer(question: string, isWanted: (target: MatchTarget) => boolean): readonly MatchTarget[] {
-    let answer = this.#known.get(question);
+  #answer(kind: ChangeKind | 'any', model: string): readonly MatchTarget[] {
+    const answers = this.#known.get(kind) ?? new Map<string, readonly MatchTarget[]>();
+    let answer = answers.get(model);
     if (answer === undefined) {
-      answer = this.#targets.filter(isWanted);
-      this.#known.set(question, answer);
+      answer = this.#targets.filter(
+        (target) => (kind === 'any' || target.events.includes(kind)) && isFor(target, model),
+      );
+      this.#known.set(kind, answers.set(model, answer));
     }
     return answer;
   }

@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { toWalhookError, type WalhookError } from '../core/errors.ts';
 import type { QueueCounts } from '../queue/store.ts';
 import type { Metrics, QueueSample } from './metrics.ts';
-import type { SlotReading } from './status.ts';
+import type { SlotReading } from './slotReading.ts';
 
 export const SAMPLE_EVERY_MS = 5_000;
 /** Half an hour. */
@@ -71,7 +71,7 @@ export class Sampler {
     metrics.sampled(
       sample.slot === null
         ? null
-        : { retainedBytes: sample.slot.slot.retainedBytes, budgetBytes: sample.slot.walLimitBytes },
+        : { retainedBytes: sample.slot.slot.retainedBytes, budgetBytes: sample.slot.budgetBytes },
       sample.queue,
     );
     this.#samples.push(sample);
@@ -93,7 +93,7 @@ export class Sampler {
     const first = known.at(-24) ?? known[0];
     const last = known.at(-1);
     if (first?.slot == null || last?.slot == null) return null;
-    const limit = last.slot.walLimitBytes;
+    const limit = last.slot.budgetBytes;
     return limit === null
       ? null
       : timeLeft(

@@ -7,6 +7,7 @@
  */
 import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
+import type { NoteStore } from './notes.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 1;
@@ -139,22 +140,28 @@ export interface DeliverStore {
   release(process: string, jobs: readonly { readonly id: string }[]): Promise<void>;
   /** Gives back what the process owns beyond the jobs it knows: taken by a claim whose answer was lost. */
   recover(process: string, known: readonly string[]): Promise<void>;
+  /** Gives out nothing more of a Webhook until it is resumed. */
+  pause(webhook: string): Promise<void>;
   /** Webhooks with a job that is due and not taken. */
   dueWebhooks(nowMs: number): Promise<string[]>;
   /** Calls back with the keys of Webhooks that have new work or were paused or resumed. */
   onWake(callback: (webhooks: readonly string[]) => void): Promise<void>;
 }
 
-export interface QueueStore extends CaptureStore, DeliverStore {
+export interface QueueStore extends CaptureStore, DeliverStore, NoteStore {
   readonly kind: 'redis' | 'postgres';
   /** null where setup has not been run. Throws QUEUE_VERSION. */
   state(): Promise<StoreState | null>;
   /** Makes the store's objects and binds them. Idempotent for the same binding. */
   initialise(installation: Installation, position: string): Promise<void>;
+  /**
+   * Binds the store anew, at another position: after a Gap was accepted, or another database adopted. Takes
+   * the fence too, so that a daemon that still captures stores nothing more.
+   */
+  rebind(installation: Installation, position: string): Promise<void>;
   /** Removes everything of this prefix. */
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;
-  pause(webhook: string): Promise<void>;
   resume(webhook: string): Promise<void>;
   /** Failed Deliveries of a Webhook, newest first. */
   failed(webhook: string, limit: number): Promise<FailedDelivery[]>;

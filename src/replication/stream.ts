@@ -12,21 +12,24 @@
  * read, so that many small messages arrive in one read: fewer wake-ups, at a fraction of the CPU.
  */
 import type { Duplex } from 'node:stream';
-import type { Client } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Clock } from '../core/clock.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
 import { Signal, settlesWithin } from '../core/lifecycle.ts';
-import type { Lsn } from '../core/lsn.ts';
+import { LSN_ZERO, type Lsn } from '../core/lsn.ts';
 import { connectionError, type PostgresTarget, settledOptions } from '../database/connect.ts';
 import { type Frame, FrameSplitter } from './frames.ts';
 import { judgeLiveness, type LivenessTimings, livenessTimings } from './liveness.ts';
+import { readSource, requireSource } from './preflight.ts';
 import { encodeStatus } from './status.ts';
 
 export interface StreamOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
   readonly publication: string;
+  /** none: skip what replication brought into the database. Servers before 16 refuse the option. */
+  readonly origin?: 'any' | 'none';
   /** `limits.message`: a longer message is skipped without being assembled. */
   readonly maxMessageBytes: number;
   readonly clock: Clock;
@@ -36,11 +39,20 @@ export interface StreamOptions {
 
 /** Bytes of frames that may wait for the consumer before the socket is paused. */
 const MAX_WAITING_BYTES = 1_048_576;
+/** A timer this late means that this process did not get to run. */
+const LATE_MS = 1_000;
 /** How long reading rests under load. */
-const REST_MS = 4;
+const REST_MS = 2;
+/** What the socket reads at a time: a read this large leaves more behind, which is read before resting. */
+const FULL_READ_BYTES = 65_536;
 /** Load: a read this large, or this many reads within {@link REST_MS}. */
 const BUSY_READ_BYTES = 16_384;
 const BUSY_READS = 4;
+/**
+ * The longest `wal_sender_timeout` of our session: how long the server keeps the slot for a consumer that is
+ * stopped or cut off. Another daemon waits for it.
+ */
+const MAX_SENDER_TIMEOUT_MS = 10_000;
 /** How long a connection may take to close before it is cut. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -63,6 +75,7 @@ interface RawConnection {
 
 export class ReplicationStream implements AsyncDisposable {
   readonly #options: StreamOptions;
+  readonly #config: ClientConfig;
   readonly #service: LogicalReplicationService;
   readonly #arrived = new Signal();
   readonly #splitter: FrameSplitter;
@@ -71,30 +84,34 @@ export class ReplicationStream implements AsyncDisposable {
   #timings: LivenessTimings = livenessTimings(0);
   #ended: { readonly error: unknown } | null = null;
   #heardMs: number;
+  #backendPid: number | null = null;
   #isStopped = false;
   #isFull = false;
   #restTimer: NodeJS.Timeout | null = null;
   #statusTimer: NodeJS.Timeout | null = null;
   #lastReadMs = 0;
   #recentReads = 0;
+  #walEnd: Lsn = LSN_ZERO;
+  #publicationOid = '';
 
-  private constructor(options: StreamOptions, service: LogicalReplicationService) {
+  private constructor(options: StreamOptions, config: ClientConfig) {
     this.#options = options;
-    this.#service = service;
+    this.#config = config;
+    this.#service = new LogicalReplicationService(config, {
+      acknowledge: { auto: false, timeoutSeconds: 0 },
+    });
     this.#heardMs = options.clock.monotonic();
     this.#splitter = new FrameSplitter(options.maxMessageBytes, (message) => this.#passOn(message));
   }
 
   /**
    * Connects and starts replication where the slot stands. Throws a coded error: SLOT_MISSING, SLOT_LOST,
-   * SLOT_IN_USE, PUBLICATION_MISSING, REPLICATION_PRIVILEGE, POSTGRES_UNREACHABLE…
+   * SLOT_FOREIGN, SLOT_IN_USE, PUBLICATION_MISSING, REPLICATION_PRIVILEGE, POSTGRES_UNREACHABLE…
    */
   static async open(options: StreamOptions): Promise<ReplicationStream> {
-    const config = await settledOptions(options.target, { replication: 'database' } as object);
-    const service = new LogicalReplicationService(config, {
-      acknowledge: { auto: false, timeoutSeconds: 0 },
-    });
-    const stream = new ReplicationStream(options, service);
+    const config = await replicationConfig(options);
+    const stream = new ReplicationStream(options, config);
+    const service = stream.#service;
     const started = new Promise<void>((resolve) => service.once('start', () => resolve()));
     // The subscription's own promise carries every failure; an error event without a listener would throw.
     service.on('error', () => undefined);
@@ -111,7 +128,7 @@ export class ReplicationStream implements AsyncDisposable {
     await Promise.race([started, ended]);
     if (stream.#ended !== null) {
       await stream.close();
-      throw translate(stream.#ended.error, options);
+      throw translate(stream.#ended.error, options, config);
     }
     stream.#scheduleStatus();
     return stream;
@@ -128,7 +145,7 @@ export class ReplicationStream implements AsyncDisposable {
         yield frames;
         continue;
       }
-      if (this.#ended !== null) throw translate(this.#ended.error, this.#options);
+      if (this.#ended !== null) throw translate(this.#ended.error, this.#options, this.#config);
       if (this.#isFull) {
         this.#isFull = false;
         this.#resume();
@@ -141,6 +158,27 @@ export class ReplicationStream implements AsyncDisposable {
   stopReading(): void {
     this.#isStopped = true;
     this.#arrived.raise();
+  }
+
+  /** The server's process, as the server told it at the start. */
+  get backendPid(): number | null {
+    return this.#backendPid;
+  }
+
+  /** Gives the connection up for a reason of ours: from here on nothing is acknowledged. */
+  fail(error: WalhookError): void {
+    this.#end(error);
+    this.#connection?.stream.destroy();
+  }
+
+  /** Where the server's WAL ended when the stream was opened. */
+  get walEnd(): Lsn {
+    return this.#walEnd;
+  }
+
+  /** Which publication of the name it was. */
+  get publicationOid(): string {
+    return this.#publicationOid;
   }
 
   /** Sends a status now: after a flush, or when the server asks for one. */
@@ -167,16 +205,25 @@ export class ReplicationStream implements AsyncDisposable {
   async #start(client: Client): Promise<void> {
     const connection = (client as unknown as { connection: RawConnection }).connection;
     await client.query(SESSION_SETTINGS);
+    const source = await readSource(client, this.#options);
+    this.#publicationOid = requireSource(source, this.#options);
+    this.#walEnd = source.walEnd;
     const { rows } = await client.query<{ ms: string }>(
       "select setting as ms from pg_catalog.pg_settings where name = 'wal_sender_timeout'",
     );
-    this.#timings = livenessTimings(Number(rows[0]?.ms ?? 0));
+    const configuredMs = Number(rows[0]?.ms ?? 0);
+    const timeoutMs =
+      configuredMs > 0 ? Math.min(configuredMs, MAX_SENDER_TIMEOUT_MS) : MAX_SENDER_TIMEOUT_MS;
+    if (timeoutMs !== configuredMs) await client.query(`set wal_sender_timeout = ${timeoutMs}`);
+    this.#timings = livenessTimings(timeoutMs);
+    this.#backendPid = (client as unknown as { processID: number | null }).processID;
     this.#connection = connection;
     this.#takeOver(connection.stream);
-    const { slot, publication } = this.#options;
+    const { slot, publication, origin } = this.#options;
     const quoted = publication.replaceAll('"', '""').replaceAll("'", "''");
+    const only = origin === 'none' ? ", origin 'none'" : '';
     await client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true')`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true'${only})`,
     );
   }
 
@@ -202,6 +249,8 @@ export class ReplicationStream implements AsyncDisposable {
     if (this.#splitter.waitingBytes >= MAX_WAITING_BYTES) {
       this.#isFull = true;
       this.#connection?.stream.pause();
+    } else if (chunk.length >= FULL_READ_BYTES) {
+      return;
     } else if (chunk.length >= BUSY_READ_BYTES || this.#recentReads >= BUSY_READS) {
       this.#rest();
     }
@@ -223,9 +272,13 @@ export class ReplicationStream implements AsyncDisposable {
   }
 
   #scheduleStatus(): void {
+    const dueMs = this.#options.clock.monotonic() + this.#timings.statusEveryMs;
     this.#statusTimer = setTimeout(() => {
       if (this.#ended !== null) return;
-      const silentMs = this.#options.clock.monotonic() - this.#heardMs;
+      const now = this.#options.clock.monotonic();
+      // We were busy, or stopped, and did not listen: what arrived meanwhile is read after this.
+      if (now - dueMs > LATE_MS) this.#heardMs = now;
+      const silentMs = now - this.#heardMs;
       const liveness = judgeLiveness(this.#timings, silentMs, this.#isFull);
       if (liveness === 'dead') {
         this.#end(new Error(`the server has been silent for ${Math.round(silentMs)} ms`));
@@ -247,8 +300,18 @@ export class ReplicationStream implements AsyncDisposable {
   }
 }
 
+/** The client library's options for replication. */
+async function replicationConfig(options: StreamOptions): Promise<ClientConfig> {
+  try {
+    return await settledOptions(options.target, { replication: 'database' } as object);
+  } catch (error) {
+    const cause = error instanceof WalhookError ? error.cause : error;
+    throw causeCode(cause) === '42501' ? translate(cause, options, {}) : error;
+  }
+}
+
 /** SQLSTATEs of START_REPLICATION: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function translate(error: unknown, options: StreamOptions): WalhookError {
+function translate(error: unknown, options: StreamOptions, config: ClientConfig): WalhookError {
   if (error instanceof WalhookError) return error;
   const { slot, publication } = options;
   const text = error instanceof Error ? error.message.split('\n')[0] : 'the connection ended';
@@ -279,7 +342,7 @@ function translate(error: unknown, options: StreamOptions): WalhookError {
     case 'ECONNREFUSED':
     case 'ENOTFOUND':
     case 'ETIMEDOUT':
-      return connectionError(error, options.target, {});
+      return connectionError(error, options.target, config);
     default:
       return new WalhookError(
         'REPLICATION_STOPPED',

@@ -65,14 +65,14 @@ const TYPES = `
     cross join lateral (
       select t.typbasetype as oid where t.typtype = 'd'
       union all
-      select t.typelem where t.typcategory = 'A' and t.typlen = -1 and t.typelem <> 0
+      select b.oid from pg_catalog.pg_type b where b.oid = t.typelem and b.typarray = t.oid
       union all
       select a.atttypid from pg_catalog.pg_attribute a
       where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
     ) as part
   )
   select t.oid::int8::text as oid, t.typtype as kind, t.typbasetype::int8::text as base,
-    case when t.typcategory = 'A' and t.typlen = -1 then t.typelem::int8::text end as element,
+    case when e.typarray = t.oid then e.oid::int8::text end as element,
     coalesce(e.typdelim, ',') as delimiter,
     (
       select json_agg(json_build_array(a.attname, a.atttypid::int8::text) order by a.attnum)

@@ -127,7 +127,11 @@ interface Sections {
 
 function sectionsOf({ table, before, after, data }: EventSource): Sections {
   const prefixes = table.columns.map((column) => column.jsonPrefix);
-  const section = (image: Image | null): Section | null => (image === null ? null : { prefixes, ...image });
+  const section = (image: Image | null): Section | null => {
+    if (image === null) return null;
+    const { fragments, missing, isKeyOnly } = image;
+    return { prefixes, fragments, missing, isKeyOnly };
+  };
   const sections = { before: section(before), after: section(after) };
   if (data === null) return { ...sections, data: sections.after ?? sections.before };
   return {

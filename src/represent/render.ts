@@ -1,13 +1,10 @@
 /** Puts the members of a row together from its own columns and from what was looked up. Pure. */
-import type { Image, Missing } from '../change/images.ts';
+import type { Cell, Image } from '../change/images.ts';
 import { type Json, type JsonObject, jsonString, parseJsonQuickly } from '../core/json.ts';
 import type { Member, Shape } from './shape.ts';
 
 /** The JSON of one member, or why there is none. Both where a key stands for a row that was not found. */
-export interface Part {
-  readonly json: string | null;
-  readonly missing: Missing | null;
-}
+export type Part = Cell;
 
 /** What was looked up for one row, by member: rows that it points to, rows that are included. */
 export type Resolved = ReadonlyMap<string, Part>;
@@ -43,13 +40,13 @@ export function partsJson(shape: Shape, parts: readonly Part[]): string {
 function ownPart(member: Member, image: Image, resolved: Resolved): Part {
   switch (member.kind) {
     case 'column':
-      return columnPart(image, member.at);
+      return image.cell(member.at);
     case 'choice': {
-      const part = columnPart(image, member.at);
+      const part = image.cell(member.at);
       return part.json === null ? part : { json: choiceJson(part.json, member.labels), missing: null };
     }
     case 'related': {
-      const part = columnPart(image, member.at);
+      const part = image.cell(member.at);
       if (part.json === null || part.json === 'null') return part;
       const found = resolved.get(member.name) ?? NOT_FOUND;
       // A row that could not be read leaves its key.
@@ -60,10 +57,6 @@ function ownPart(member: Member, image: Image, resolved: Resolved): Part {
     case 'text':
       return { json: null, missing: null };
   }
-}
-
-function columnPart(image: Image, at: number): Part {
-  return { json: image.fragments[at] ?? null, missing: image.missing?.[at] ?? null };
 }
 
 /** `"enabled"` → `{"value":"enabled","label":"Enabled"}`; null and an unnamed empty text stay null. */

@@ -73,6 +73,8 @@ export type Member =
 
 export interface Shape {
   readonly members: readonly Member[];
+  /** Where a member stands among them, by its name; the first of that name. */
+  readonly places: ReadonlyMap<string, number>;
   /** `data` is the row itself: nothing is added and nothing is put otherwise. */
   readonly isPlain: boolean;
   /** Other rows are needed. */
@@ -126,6 +128,7 @@ function shapeFrom(members: readonly Member[]): Shape {
   );
   return {
     members,
+    places: new Map(members.map((member, at): [string, number] => [member.name, at]).toReversed()),
     isPlain: members.every((member) => member.kind === 'column'),
     needsLookup: members.some((member) => member.kind === 'related' || member.kind === 'include'),
     readByTexts,

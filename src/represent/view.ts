@@ -6,7 +6,8 @@ import type { Context } from '../change/context.ts';
 import type { Image } from '../change/images.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
-import { type Json, parseJson } from '../core/json.ts';
+import { parseJson } from '../core/json.ts';
+import type { RowPath } from '../match/conditions/condition.ts';
 import {
   type ConditionView,
   type Lookup,
@@ -29,37 +30,65 @@ export interface ViewSource {
 }
 
 export function viewOfChange(source: ViewSource): ConditionView {
-  const { change, table, context, before, after } = source;
-  const state = after ?? before;
-  const decimals = new Set(table.columns.filter((column) => column.isDecimal).map((column) => column.field));
-  return {
-    data: state === null ? null : dataView(source, state),
-    prechange: snapshotView(table, before),
-    postchange: snapshotView(table, after),
-    event: {
+  return new ChangeView(source);
+}
+
+class ChangeView implements ConditionView {
+  readonly #source: ViewSource;
+
+  constructor(source: ViewSource) {
+    this.#source = source;
+  }
+
+  get data(): RowView | null {
+    const state = this.#source.after ?? this.#source.before;
+    return state === null ? null : new CurrentRow(this.#source, state);
+  }
+
+  get prechange(): SnapshotView {
+    return snapshotView(this.#source.table, this.#source.before);
+  }
+
+  get postchange(): SnapshotView {
+    return snapshotView(this.#source.table, this.#source.after);
+  }
+
+  get event(): ConditionView['event'] {
+    const { change, table, context } = this.#source;
+    return {
       event: change.kind,
       model: table.model,
       username: context.username,
       request_id: context.requestId,
-    },
-    isDecimal: (_root, path) => decimals.has(path.first),
-  };
+    };
+  }
+
+  isDecimal(_root: 'data' | 'prechange' | 'postchange', path: RowPath): boolean {
+    return this.#source.table.columns.some((column) => column.isDecimal && column.field === path.first);
+  }
 }
 
-function dataView({ shape, parts }: ViewSource, state: Image): RowView {
-  const own = parts ?? renderParts(shape, state, NOTHING_RESOLVED);
-  const values = new Map<string, Lookup>();
-  return {
-    get(key) {
-      if (values.has(key)) return values.get(key);
-      const at = shape.members.findIndex((member) => member.name === key);
-      const member = shape.members[at];
-      const value =
-        member === undefined ? absent(state) : memberValue(member, own[at], shape, parts === null);
-      values.set(key, value);
-      return value;
-    },
-  };
+class CurrentRow implements RowView {
+  readonly #source: ViewSource;
+  readonly #state: Image;
+  #parts: readonly Part[] | null;
+
+  constructor(source: ViewSource, state: Image) {
+    this.#source = source;
+    this.#state = state;
+    this.#parts = source.parts;
+  }
+
+  get(key: string): Lookup {
+    const { shape, parts } = this.#source;
+    const at = shape.places.get(key);
+    const member = at === undefined ? undefined : shape.members[at];
+    if (at === undefined || member === undefined) return absent(this.#state);
+    // A column is itself whatever is looked up: the members made from others need not be rendered for it.
+    if (member.kind === 'column') return memberValue(member, this.#state.cell(member.at), shape, false);
+    this.#parts ??= renderParts(shape, this.#state, NOTHING_RESOLVED);
+    return memberValue(member, this.#parts[at], shape, parts === null);
+  }
 }
 
 function memberValue(member: Member, part: Part | undefined, shape: Shape, isEarly: boolean): Lookup {
@@ -95,10 +124,9 @@ function snapshotView(table: Table, image: Image | null): SnapshotView {
     get(key): Lookup {
       const at = table.columns.findIndex((column) => column.field === key);
       if (at < 0) return undefined;
-      const reason = image.missing?.[at] ?? null;
-      if (reason !== null) return UNAVAILABLE[reason];
-      const fragment = image.fragments[at];
-      return fragment == null ? undefined : (parseJson(fragment) as Json);
+      const { json, missing } = image.cell(at);
+      if (missing !== null) return UNAVAILABLE[missing];
+      return json === null ? undefined : parseJson(json);
     },
   };
 }

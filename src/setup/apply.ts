@@ -8,7 +8,7 @@ import { causeCode, WalhookError } from '../core/errors.ts';
 import { type Lsn, parseLsn } from '../core/lsn.ts';
 import { formatPosition } from '../enqueue/position.ts';
 import type { Installation, QueueStore } from '../queue/store.ts';
-import { newInstallation, SCHEMA_VERSION } from './installation.ts';
+import { LOST_QUEUE_REMEDY, newInstallation, SCHEMA_VERSION } from './installation.ts';
 import { qualified, type SetupPlan } from './plan.ts';
 import type { DatabaseState, TableState } from './state.ts';
 
@@ -163,10 +163,7 @@ export async function bind(
     throw new WalhookError(
       'NOT_MY_QUEUE',
       `expected the queue that the slot ${names.slot} is bound to, found one that holds nothing of walhook`,
-      {
-        remedy:
-          'check queue.url and queue.prefix; if that queue is gone for good: walhook teardown --discard, then setup',
-      },
+      { remedy: LOST_QUEUE_REMEDY },
     );
   }
   const installation = bound ?? newInstallation(state.identity, names.environment, names.slot);

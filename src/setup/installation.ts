@@ -10,6 +10,10 @@ import type { Installation, StoreState } from '../queue/store.ts';
 /** Version of the helper schema in sql/. */
 export const SCHEMA_VERSION = 1;
 
+/** For a store that is empty where the database says it should not be. */
+export const LOST_QUEUE_REMEDY =
+  'check queue.url and queue.prefix; if that queue is gone for good: walhook setup --accept-gap, which says what is missed';
+
 /** What the watched server says of itself. */
 export interface ServerIdentity {
   readonly systemIdentifier: string;
@@ -88,6 +92,13 @@ export interface Binding {
 
 /** Compares everything with everything. Throws QUEUE_NOT_SET_UP, NOT_MY_QUEUE or NOT_MY_DATABASE. */
 export function checkBinding({ store, recorded, identity, environment, slot }: Binding): Installation {
+  if (store === null && recorded !== null) {
+    throw new WalhookError(
+      'NOT_MY_QUEUE',
+      `expected the queue ${recorded.queueId} that this database is bound to, found a store that holds nothing of walhook: it is another one, or its jobs and its position are lost`,
+      { remedy: LOST_QUEUE_REMEDY },
+    );
+  }
   if (store === null) {
     throw new WalhookError(
       'QUEUE_NOT_SET_UP',

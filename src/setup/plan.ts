@@ -117,7 +117,7 @@ function planPublication(
 }
 
 function planSchema(state: DatabaseState, wish: SetupWish): string[] {
-  const grant = `grant usage on schema walhook to ${ident(wish.role)};\ngrant select, insert, update, delete on walhook.installation to ${ident(wish.role)};`;
+  const grant = `grant usage on schema walhook to ${ident(wish.role)};\ngrant select, insert, update, delete on walhook.installation to ${ident(wish.role)};\ngrant select on walhook.health to ${ident(wish.role)};`;
   return state.hasHelpers ? [] : [wish.schemaSql.trim(), grant];
 }
 

@@ -67,6 +67,7 @@ describe('an exported webhook', () => {
     expect(paths).not.toContain('webhooks[0].payload_url');
   });
 
+  // Every export carries these; at the values that change nothing they are no reason to refuse it.
   it('carries conditions, TLS verification and a CA file at their defaults', () => {
     const { mistakes } = load({
       ...peeringManager,

@@ -79,11 +79,13 @@ describe('a composite literal', () => {
     expect(JSON.parse(composite(text, ...names))).toEqual(value);
   });
 
-  it.each([
-    ['fewer fields than the catalog knows now', '(1)', ['a', 'b', 'c'], { a: '1', b: null, c: null }],
-    ['more fields than the catalog knows now', '(1,2,3)', ['a'], { a: '1' }],
-  ])('with %s keeps those it has', (_what, text, names, value) => {
-    expect(JSON.parse(composite(text, ...names))).toEqual(value);
+  it('with fewer fields than the catalog knows now keeps those it has', () => {
+    expect(JSON.parse(composite('(1)', 'a', 'b', 'c'))).toEqual({ a: '1', b: null, c: null });
+  });
+
+  // Which of them is gone cannot be told: a name would stand beside the value of another.
+  it('with more fields than the catalog knows now stays as it is', () => {
+    expect(JSON.parse(composite('(1,2,3)', 'a'))).toBe('(1,2,3)');
   });
 
   it('gives back any texts that PostgreSQL would write', () => {

@@ -15,7 +15,7 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
-import { deliveries, deliverTarget } from './webhooks.ts';
+import { deliveries, deliverTarget, guard } from './webhooks.ts';
 
 const INSTALLATION = {
   queueId: 'q',
@@ -83,6 +83,7 @@ describe.each(QUEUE_KINDS)('delivering from the %s queue', (kind) => {
           process: `p-${randomBytes(4).toString('hex')}`,
           targets,
           userAgent: 'walhook/test',
+          addresses: guard(),
           clock: systemClock,
           log: SILENT,
           failpoint: NO_FAILPOINT,
@@ -134,7 +135,7 @@ describe.each(QUEUE_KINDS)('delivering from the %s queue', (kind) => {
       response.end();
     });
     await queue.start([
-      deliverTarget('w', queue.sink.url, { retry: { scheduleMs: [900], maxAgeMs: 60_000 } }),
+      deliverTarget('w', queue.sink.url, { retry: { scheduleMs: [900], maxAgeMs: 60_000, onGone: 'fail' } }),
     ]);
     await queue.enqueue({ w: deliveries(1, systemClock.now()) });
     await until(async () => (await queue.counts()).delayed === 1);

@@ -9,7 +9,9 @@ import { ManualClock, settled } from '../helpers/clock.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
 import { MemoryStore } from './memoryStore.ts';
-import { deliveries, deliverTarget } from './webhooks.ts';
+import { deliveries, deliverTarget, guard } from './webhooks.ts';
+
+const RETRY = { scheduleMs: [5_000, 5_000], maxAgeMs: 7 * 86_400_000 };
 
 interface Delivering extends AsyncDisposable {
   readonly store: MemoryStore;
@@ -51,6 +53,7 @@ async function delivering(
       deliverTarget('other', `${sink.url}other`),
     ],
     userAgent: 'walhook/test',
+    addresses: guard(),
     clock,
     log: SILENT,
     failpoint: NO_FAILPOINT,
@@ -174,7 +177,7 @@ describe('delivering', () => {
   });
 
   it('lets the Deliveries of a batch fail one by one', async () => {
-    await using of = await delivering();
+    await using of = await delivering({ target: { retry: { ...RETRY, onGone: 'fail' } } });
     of.sink.answerWith((request, response) => {
       response.statusCode = Number(JSON.parse(request.body).n) % 2 === 0 ? 410 : 200;
       response.end();
@@ -284,6 +287,7 @@ describe('a store that falters', () => {
       process: 'p1',
       targets: [deliverTarget('w', sink.url)],
       userAgent: 'walhook/test',
+      addresses: guard(),
       clock,
       log: SILENT,
       failpoint: NO_FAILPOINT,
@@ -372,7 +376,7 @@ describe('a store that falters', () => {
 
   // One report that the store will never take holds every later outcome of every Webhook.
   it.fails('refuses one outcome for ever, and takes the others', async () => {
-    await using of = await delivering();
+    await using of = await delivering({ target: { retry: { ...RETRY, onGone: 'fail' } } });
     const { report } = of.store;
     of.store.report = (process, reports) =>
       reports.some((one) => one.outcome.kind === 'failed')

@@ -39,9 +39,10 @@ export class MemoryStore implements DeliverStore {
     for (const callback of this.#callbacks) callback([webhook]);
   }
 
-  pause(webhook: string): void {
+  pause(webhook: string): Promise<void> {
     this.paused.add(webhook);
     this.wake(webhook);
+    return Promise.resolve();
   }
 
   resume(webhook: string): void {

@@ -3,12 +3,17 @@ import { describe, expect, it } from 'vitest';
 import {
   type AttemptContext,
   type AttemptResult,
+  asksToPause,
   decide,
   describe as inWords,
   type RetryPolicy,
 } from '../../src/deliver/outcome.ts';
 
-const POLICY: RetryPolicy = { scheduleMs: [5_000, 30_000, 120_000, 600_000], maxAgeMs: 3_600_000 };
+const POLICY: RetryPolicy = {
+  scheduleMs: [5_000, 30_000, 120_000, 600_000],
+  maxAgeMs: 3_600_000,
+  onGone: 'fail',
+};
 const context = (attempts: number, more: Partial<AttemptContext> = {}): AttemptContext => ({
   attempts,
   ageMs: 1_000,
@@ -18,6 +23,7 @@ const context = (attempts: number, more: Partial<AttemptContext> = {}): AttemptC
 });
 const response = (status: number): AttemptResult => ({ kind: 'response', status });
 const NETWORK: AttemptResult = { kind: 'network', code: 'ECONNREFUSED' };
+const TLS: AttemptResult = { kind: 'tls', code: 'CERT_HAS_EXPIRED' };
 const TIMEOUT: AttemptResult = { kind: 'timeout', afterMs: 15_000 };
 
 /** `delivered`, `retry in 2500`, `failed status`. */
@@ -53,6 +59,7 @@ describe('what an Attempt means', () => {
     ['503', response(503), 'retry in 2500', 'retry in 60000', 'failed status'],
     ['599', response(599), 'retry in 2500', 'retry in 60000', 'failed status'],
     ['no response', NETWORK, 'retry in 2500', 'retry in 60000', 'failed network'],
+    ['TLS', TLS, 'retry in 2500', 'retry in 60000', 'failed tls'],
     ['a timeout', TIMEOUT, 'retry in 2500', 'retry in 60000', 'failed timeout'],
     [
       'a template',
@@ -63,6 +70,13 @@ describe('what an Attempt means', () => {
     ],
     ['a URL', { kind: 'unsendable', reason: 'url', detail: 'd' }, 'failed url', 'failed url', 'failed url'],
     [
+      'an address',
+      { kind: 'unsendable', reason: 'address', detail: 'd' },
+      'failed address',
+      'failed address',
+      'failed address',
+    ],
+    [
       'a header',
       { kind: 'unsendable', reason: 'header', detail: 'd' },
       'failed header',
@@ -71,6 +85,38 @@ describe('what an Attempt means', () => {
     ],
   ])('that ends with %s', (_what, result, first, third, fifth) => {
     expect([shown(result, 1), shown(result, 3), shown(result, 5)]).toEqual([first, third, fifth]);
+  });
+
+  it.each<[number | null, string]>([
+    [null, 'retry in 2500'],
+    [0, 'retry in 2500'],
+    [1_000, 'retry in 2500'],
+    [60_000, 'retry in 60000'],
+    [3_600_000, 'retry in 3600000'],
+    [3_600_001, 'retry in 3600000'],
+    [Number.MAX_SAFE_INTEGER, 'retry in 3600000'],
+  ])('comes back after %s ms of Retry-After as the receiver asks, within bounds', (retryAfterMs, expected) => {
+    const result = { kind: 'response', status: 503, retryAfterMs } as const;
+    expect(shown(result, 1, { ...POLICY, maxAgeMs: 1e12 })).toBe(expected);
+  });
+
+  it('waits at most ten hours for Retry-After', () => {
+    const policy: RetryPolicy = { scheduleMs: [80_000_000], maxAgeMs: 1e12, onGone: 'fail' };
+    const result = { kind: 'response', status: 503, retryAfterMs: 1e12 } as const;
+    expect(shown(result, 1, policy)).toBe('retry in 40000000');
+    expect(shown(result, 1, { ...policy, scheduleMs: [20_000_000] })).toBe('retry in 20000000');
+  });
+
+  it('keeps the Delivery of a Webhook that is paused after a 410, and fails it when resuming did not help', () => {
+    const policy: RetryPolicy = { ...POLICY, onGone: 'pause' };
+    expect(asksToPause(response(410), policy)).toBe(true);
+    expect(asksToPause(response(404), policy)).toBe(false);
+    expect(asksToPause(response(410), POLICY)).toBe(false);
+    expect([1, 4, 5].map((attempts) => shown(response(410), attempts, policy))).toEqual([
+      'retry in 0',
+      'retry in 0',
+      'failed gone',
+    ]);
   });
 
   it('never retries with an empty schedule', () => {
@@ -115,11 +161,15 @@ describe('what an Attempt means', () => {
         (one, scheduleMs, random) => {
           const outcome = decide(
             one,
-            { scheduleMs, maxAgeMs: 1e12 },
+            { scheduleMs, maxAgeMs: 1e12, onGone: 'fail' as const },
             context(scheduleMs.length + 1, { random }),
           );
           expect(outcome.kind).not.toBe('retry');
-          const early = decide(one, { scheduleMs, maxAgeMs: 1e12 }, context(1, { random }));
+          const early = decide(
+            one,
+            { scheduleMs, maxAgeMs: 1e12, onGone: 'fail' as const },
+            context(1, { random }),
+          );
           if (early.kind === 'retry') {
             expect(early.dueMs).toBeGreaterThanOrEqual(1_000_000);
             expect(early.dueMs).toBeLessThanOrEqual(1_000_000 + (scheduleMs[0] ?? 0));

@@ -1,5 +1,11 @@
 /** Webhooks and Deliveries for the tests of deliver. */
-import type { DeliverTarget } from '../../src/deliver/lane.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { OwnServices } from '../../src/deliver/addresses/ownServices.ts';
+import { writtenLoopbackOf } from '../../src/deliver/addresses/policy.ts';
+import { systemResolve } from '../../src/deliver/connector.ts';
+import type { AddressGuard, DeliverTarget } from '../../src/deliver/lane.ts';
+import { DEFAULT_TLS } from '../../src/deliver/tlsFiles.ts';
+import { Transport, type TransportOptions } from '../../src/deliver/transport.ts';
 import type { QueuedDelivery } from '../../src/queue/delivery.ts';
 import { compileTemplate } from '../../src/template/engine.ts';
 
@@ -15,11 +21,38 @@ export function deliverTarget(key: string, url: string, more: Partial<DeliverTar
     body: null,
     secrets: [],
     signature: 'both',
-    retry: { scheduleMs: [5_000, 5_000], maxAgeMs: 7 * 86_400_000 },
+    retry: { scheduleMs: [5_000, 5_000], maxAgeMs: 7 * 86_400_000, onGone: 'pause' },
     timeoutMs: 15_000,
     concurrency: 4,
+    tls: DEFAULT_TLS,
+    proxy: null,
+    writtenLoopback: writtenLoopbackOf(new URL(url).origin),
     ...more,
   };
+}
+
+/** The policy as it is by default, and no services of our own. */
+export function guard(more: Partial<AddressGuard> = {}): AddressGuard {
+  return {
+    rules: { policy: 'internal', allow: [] },
+    own: new OwnServices(() => [], systemResolve, systemClock),
+    resolve: systemResolve,
+    ...more,
+  };
+}
+
+/** Connections to a receiver of this machine, whose host stands in the configuration file. */
+export function transportTo(origin: string, more: Partial<TransportOptions> = {}): Transport {
+  return new Transport({
+    ...guard(),
+    connections: 2,
+    timeoutMs: 5_000,
+    tls: DEFAULT_TLS,
+    proxy: null,
+    writtenLoopback: writtenLoopbackOf(origin),
+    clock: systemClock,
+    ...more,
+  });
 }
 
 let nextEvent = 0;

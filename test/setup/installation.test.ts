@@ -26,7 +26,8 @@ describe('the binding of slot, queue and environment', () => {
   });
 
   it.each<[string, string, Partial<Binding>]>([
-    ['QUEUE_NOT_SET_UP', 'a queue that holds nothing', { store: null }],
+    ['QUEUE_NOT_SET_UP', 'a queue that holds nothing yet', { store: null, recorded: null }],
+    ['NOT_MY_QUEUE', 'a queue that holds nothing though the database is bound to one', { store: null }],
     ['NOT_MY_QUEUE', 'another environment', { environment: 'staging' }],
     ['NOT_MY_QUEUE', 'another slot', { slot: 'other' }],
     ['NOT_MY_QUEUE', 'a queue of another database', { store: boundTo({ database: 'other' }) }],

@@ -59,7 +59,7 @@ function captureCard(host: AdminHost, { slot }: Sample): Html {
 
 function budgetCard(host: AdminHost, { slot }: Sample): Html {
   const retained = slot?.slot.retainedBytes ?? null;
-  const limit = slot?.walLimitBytes ?? null;
+  const limit = slot?.budgetBytes ?? null;
   const share = retained === null || limit === null || limit === 0 ? null : Math.min(1, retained / limit);
   const left = host.sampler.secondsLeft();
   return html`<section class="card"><h2>WAL budget</h2>
@@ -67,7 +67,7 @@ function budgetCard(host: AdminHost, { slot }: Sample): Html {
     ${share !== null && html`<meter min="0" max="1" low="0.5" high="0.8" optimum="0" value="${share.toFixed(4)}">${Math.round(share * 100)} %</meter>`}
     <p class="muted">${
       limit === null
-        ? 'The server sets no limit (max_slot_wal_keep_size).'
+        ? 'No limit is set: neither max_slot_wal_keep_size nor postgres.wal_budget.'
         : html`of ${bytes(limit)}${left === null ? ', not growing' : html`, used up in about <b>${seconds(left)}</b>`}`
     }</p>
     ${slot !== null && html`<p>slot ${chip(slot.slot.walStatus)}</p>`}

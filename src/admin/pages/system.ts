@@ -1,8 +1,8 @@
 /** The system: versions, slot and queue, the configuration in force without its secrets, and reload. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
+import type { StatusReport } from '../../commands/statusReport.ts';
 import { toWalhookError, type WalhookError } from '../../core/errors.ts';
-import type { StatusReport } from '../../observe/status.ts';
 import { isAllowed } from '../access.ts';
 import { audit } from '../guard.ts';
 import { type AdminHost, adminConfig } from '../host.ts';
@@ -18,11 +18,8 @@ export function addSystem(server: FastifyInstance, host: AdminHost): void {
   });
   server.post('/system/reload', { config: { role: 'admin' } }, (request, reply) => {
     audit(host, request, 'reload');
-    try {
-      host.reloader.reload(request.identity?.name ?? 'admin');
-    } catch {
-      // The page tells it: the reloader remembers.
-    }
+    // The page says what came of it.
+    host.reloader.tryReload(request.identity?.name ?? 'admin');
     return reply.redirect('/system', 303);
   });
 }

@@ -84,8 +84,7 @@ export class PostgresStore implements QueueStore {
       this.#durable,
       `select format, installation, position, fence::text, definitions from ${this.#schema}.store`,
     ).catch((error: unknown) => {
-      const state = causeCode(error instanceof WalhookError ? error.cause : error);
-      if (state === UNDEFINED_TABLE || state === INVALID_SCHEMA) return [];
+      if (isNotSetUp(error)) return [];
       throw error;
     });
     const row = rows[0];
@@ -112,6 +111,34 @@ export class PostgresStore implements QueueStore {
        on conflict (only_row) do update set installation = excluded.installation`,
       [STORE_FORMAT, JSON.stringify(installation), position],
     );
+  }
+
+  async rebind(installation: Installation, position: string): Promise<void> {
+    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(
+      this.#durable,
+      `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
+       on conflict (only_row) do update
+       set installation = excluded.installation, position = excluded.position, fence = s.fence + 1`,
+      [STORE_FORMAT, JSON.stringify(installation), position],
+    );
+  }
+
+  async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.#query<{ key: string; value: string }>(
+      this.#durable,
+      `select key, value from ${this.#schema}.note where starts_with(key, $1) order by key collate "C"`,
+      [prefix],
+    ).catch((error: unknown) => {
+      if (isNotSetUp(error)) return [];
+      throw error;
+    });
+    return new Map(rows.map((row) => [row.key, row.value]));
+  }
+
+  async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
+    const rows = await this.#query(this.#durable, ...noteStatement(this.#schema, key, value, expected));
+    return rows.length > 0 || expected === undefined;
   }
 
   async destroy(): Promise<void> {
@@ -311,6 +338,41 @@ export class PostgresStore implements QueueStore {
       }
     }
   }
+}
+
+function isNotSetUp(error: unknown): boolean {
+  const state = causeCode(error instanceof WalhookError ? error.cause : error);
+  return state === UNDEFINED_TABLE || state === INVALID_SCHEMA;
+}
+
+/** The statement that writes a note; it returns a row where something was written. */
+function noteStatement(
+  schema: string,
+  key: string,
+  value: string | null,
+  expected: string | null | undefined,
+): [string, unknown[]] {
+  const note = `${schema}.note`;
+  if (expected === undefined) {
+    return value === null
+      ? [`delete from ${note} where key = $1 returning key`, [key]]
+      : [
+          `insert into ${note} (key, value) values ($1, $2)
+           on conflict (key) do update set value = excluded.value returning key`,
+          [key, value],
+        ];
+  }
+  if (expected === null) {
+    return value === null
+      ? [`select where not exists (select from ${note} where key = $1)`, [key]]
+      : [
+          `insert into ${note} (key, value) values ($1, $2) on conflict (key) do nothing returning key`,
+          [key, value],
+        ];
+  }
+  return value === null
+    ? [`delete from ${note} where key = $1 and value = $2 returning key`, [key, expected]]
+    : [`update ${note} set value = $2 where key = $1 and value = $3 returning key`, [key, value, expected]];
 }
 
 /** SQLSTATEs that mean the server is going away or has no room for us, class by class. */

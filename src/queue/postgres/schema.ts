@@ -17,6 +17,12 @@ create table if not exists ${schema}.store (
   definitions  text
 );
 
+-- Small texts beside the queue: who captures, gaps, how far a replay is.
+create table if not exists ${schema}.note (
+  key   text primary key,
+  value text not null
+) with (fillfactor = 50);
+
 -- Daemons that take jobs, by their last sign of life.
 create table if not exists ${schema}.process (
   id      text primary key,

@@ -20,7 +20,7 @@ import {
   type StoreState,
 } from '../store.ts';
 import { newSender, readWake } from '../wake.ts';
-import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, RELEASE, REPORT } from './scripts.ts';
+import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, PUT_NOTE, REBIND, RELEASE, REPORT } from './scripts.ts';
 
 export interface RedisStoreOptions {
   /** Read anew at each reconnect, because a password file may have changed. */
@@ -91,6 +91,21 @@ export class RedisStore implements QueueStore {
 
   async initialise(installation: Installation, position: string): Promise<void> {
     await this.#script(INITIALISE, [STORE_FORMAT, JSON.stringify(installation), position]);
+  }
+
+  async rebind(installation: Installation, position: string): Promise<void> {
+    await this.#script(REBIND, [STORE_FORMAT, JSON.stringify(installation), position]);
+  }
+
+  async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
+    const all = await this.#call(() => this.#redis.hgetall(`${this.#prefix}note`));
+    const found = Object.entries(all).filter(([key]) => key.startsWith(prefix));
+    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
+    const how = expected === undefined ? 'any' : expected === null ? 'absent' : 'is';
+    return (await this.#script(PUT_NOTE, [key, value ?? '', how, expected ?? ''])) === 1;
   }
 
   async destroy(): Promise<void> {

@@ -4,6 +4,7 @@
  * Keys, all under one hash tag so that a cluster keeps them on one node (`p` is `{prefix}:`):
  *
  *   p store              hash    format, installation, position, fence, definitions
+ *   p note               hash    key → text: who captures, gaps, how far a replay is
  *   p seq                string  last job id
  *   p webhooks           set     keys of Webhooks that have counters
  *   p due                zset    Webhook → when its next job is due (ms; 0: at once)
@@ -194,4 +195,22 @@ redis.call('HSETNX', KEYS[1], 'position', position)
 redis.call('HSETNX', KEYS[1], 'fence', 0)
 redis.call('HSETNX', KEYS[1], 'format', format)
 redis.call('HSET', KEYS[1], 'installation', installation)
+`;
+
+/** p, key, value or '' to remove, how: any | absent | is, expected → whether it was written */
+export const PUT_NOTE = `${COMMON}
+local key, value, how, expected = arg(), arg(), arg(), arg()
+local notes = p .. 'note'
+local now = redis.call('HGET', notes, key)
+if how == 'absent' and now then return 0 end
+if how == 'is' and now ~= expected then return 0 end
+if value == '' then redis.call('HDEL', notes, key) else redis.call('HSET', notes, key, value) end
+return 1
+`;
+
+/** p, format, installation, position */
+export const REBIND = `${COMMON}
+local format, installation, position = arg(), arg(), arg()
+redis.call('HSET', KEYS[1], 'format', format, 'installation', installation, 'position', position)
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
 `;

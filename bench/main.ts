@@ -1,0 +1,15 @@
+/** `npm run bench -- NAME`: runs one of the benchmarks, each in a process of its own. */
+
+/** By name. Loaded when called, so that none disturbs another. */
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  render: async () => (await import('./render.ts')).benchRender(),
+};
+
+const name = process.argv[2] ?? '';
+const benchmark = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
+if (benchmark === undefined) {
+  process.stderr.write(`npm run bench -- ${Object.keys(BENCHMARKS).join('|')}\n`);
+  process.exitCode = 2;
+} else {
+  await benchmark();
+}

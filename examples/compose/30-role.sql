@@ -1,0 +1,10 @@
+-- What walhook's role needs, and nothing more: to replicate, to read what look-ups and replays read, and to see
+-- what setup has bound.
+create role walhook login replication password 'walhook';
+grant usage on schema public, walhook to walhook;
+grant select on all tables in schema public to walhook;
+alter default privileges in schema public grant select on tables to walhook;
+grant select on walhook.installation to walhook;
+
+-- Who changed a row: the session says it by `set local walhook.username = '…'`.
+select walhook.track(oid) from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r';

@@ -1,0 +1,147 @@
+/**
+ * Whether the stored position may still be used to skip what the slot sends again. It may not when the slot,
+ * the server or the store is another than the one it was made with; then Changes are missing, and capturing
+ * stops with a Gap that says which.
+ */
+import type { Pool } from 'pg';
+import { type ErrorCode, WalhookError } from '../core/errors.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { PostgresTarget } from '../database/connect.ts';
+import { parsePosition } from '../enqueue/position.ts';
+import { describeGap, type Gap, type GapReason, newGapId, recordGap } from '../queue/historyGaps.ts';
+import type { NoteStore } from '../queue/notes.ts';
+import type { StoreState } from '../queue/store.ts';
+import type { SlotState, WalStatus } from '../replication/slot.ts';
+import { forkFrom, readHistory, readServerPosition } from '../replication/timeline.ts';
+
+/** What the capturing daemon notes of its progress, beside the position. */
+export interface Progress {
+  readonly generation: string;
+  readonly timeline: number;
+  /** Of the newest Transaction read; null before there was one. */
+  readonly committedAtMs: number | null;
+}
+
+const KEY = 'progress';
+
+export async function readProgress(store: NoteStore, generation: string): Promise<Progress | null> {
+  const text = (await store.notes(KEY)).get(KEY);
+  const progress = text === undefined ? null : (JSON.parse(text) as Progress);
+  return progress?.generation === generation ? progress : null;
+}
+
+export async function putProgress(store: NoteStore, progress: Progress): Promise<void> {
+  await store.putNote(KEY, JSON.stringify(progress));
+}
+
+/** Everything that a position is compared with. */
+export interface HistoryView {
+  readonly position: Lsn;
+  readonly slot: { readonly walStatus: WalStatus; readonly confirmedFlushLsn: Lsn };
+  /** End of the server's WAL. */
+  readonly currentLsn: Lsn;
+  /** Where the server's history left the timeline of the position; null where it did not, or never was on it. */
+  readonly fork: Lsn | 'same' | 'unrelated';
+}
+
+/** Why the position may not be used; null where it may. Pure. */
+export function judgeHistory({ position, slot, currentLsn, fork }: HistoryView): GapReason | null {
+  if (slot.walStatus === 'missing' || slot.walStatus === 'lost') return 'slot_lost';
+  if (fork === 'unrelated' || (fork !== 'same' && fork < position)) return 'other_history';
+  if (position > currentLsn) return 'server_behind';
+  // The acknowledgement trails the position: a slot that stands ahead was made anew or moved, or the store
+  // came back older than it was.
+  return slot.confirmedFlushLsn > position ? 'slot_moved' : null;
+}
+
+const CODES: Partial<Record<GapReason, ErrorCode>> = {
+  other_history: 'OTHER_HISTORY',
+  server_behind: 'OTHER_HISTORY',
+};
+
+const FOUND: Partial<Record<GapReason, (view: HistoryView) => string>> = {
+  slot_lost: ({ slot }) => (slot.walStatus === 'lost' ? 'it invalidated' : 'none of that name'),
+  slot_moved: ({ slot, position }) =>
+    `it at ${formatLsn(slot.confirmedFlushLsn)}, ahead of the stored position ${formatLsn(position)}: it was made anew or moved, or the queue came back older than it was`,
+  server_behind: ({ currentLsn, position }) =>
+    `a server whose WAL ends at ${formatLsn(currentLsn)}, before the stored position ${formatLsn(position)}`,
+  other_history: ({ fork, position }) =>
+    fork === 'unrelated' || fork === 'same'
+      ? 'a server on an unrelated timeline'
+      : `a server that left our timeline at ${formatLsn(fork)}, before the stored position ${formatLsn(position)}`,
+};
+
+export interface HistoryOptions {
+  readonly pool: Pool;
+  readonly replication: PostgresTarget;
+  readonly store: NoteStore;
+  readonly slotName: string;
+  readonly publication: string;
+  readonly nowMs: number;
+}
+
+/**
+ * Compares position, slot and server. Returns the server's timeline. Throws SLOT_LOST or OTHER_HISTORY after
+ * recording the Gap.
+ */
+export async function checkHistory(
+  options: HistoryOptions,
+  state: StoreState,
+  slot: SlotState,
+): Promise<number> {
+  const { pool, store } = options;
+  const { generation } = state.installation;
+  const progress = await readProgress(store, generation);
+  const server = await readServerPosition(pool);
+  const view: HistoryView = {
+    position: parsePosition(state.position).lsn,
+    slot,
+    currentLsn: server.currentLsn,
+    fork: await forkOf(options, progress?.timeline ?? server.timeline, server.timeline),
+  };
+  const reason = judgeHistory(view);
+  if (reason === null) return server.timeline;
+  const gap = await recordGap(store, await gapOf(options, reason, view, generation, progress));
+  throw new WalhookError(
+    CODES[reason] ?? 'SLOT_LOST',
+    `expected the slot ${options.slotName} to go on from ${formatLsn(view.position)}, found ${FOUND[reason]?.(view) ?? reason}. Gap ${describeGap(gap)}`,
+  );
+}
+
+async function forkOf(options: HistoryOptions, ours: number, theirs: number): Promise<HistoryView['fork']> {
+  if (ours === theirs) return 'same';
+  if (theirs <= 1) return 'unrelated';
+  return forkFrom(await readHistory(options.replication, theirs), ours) ?? 'unrelated';
+}
+
+async function gapOf(
+  options: HistoryOptions,
+  reason: GapReason,
+  view: HistoryView,
+  generation: string,
+  progress: Progress | null,
+): Promise<Gap> {
+  const isMoved = reason === 'slot_moved';
+  return {
+    id: newGapId(),
+    reason,
+    generation,
+    webhook: null,
+    from: { lsn: formatLsn(view.position), atMs: progress?.committedAtMs ?? null, eventId: null },
+    to: isMoved ? { lsn: formatLsn(view.slot.confirmedFlushLsn), atMs: null, eventId: null } : null,
+    counts: null,
+    tables: await publishedTables(options.pool, options.publication),
+    detectedAtMs: options.nowMs,
+    acceptedAtMs: null,
+  };
+}
+
+/** The tables that a publication names: those of which Changes may be missing. */
+export async function publishedTables(client: Pick<Pool, 'query'>, publication: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select schemaname || '.' || tablename as name from pg_catalog.pg_publication_tables
+     where pubname = $1 order by 1 limit 1000`,
+    [publication],
+  );
+  return rows.map((row) => row.name);
+}

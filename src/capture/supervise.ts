@@ -1,0 +1,270 @@
+/**
+ * Capturing for as long as the daemon lives: stands by while another daemon captures, takes over, captures over
+ * one connection after the other, and waits between them by the class of what went wrong.
+ *
+ * Before a connection is opened, the binding of database, queue and environment is compared, the lease and the
+ * fence are taken, and the stored position is held against the slot and the server's history. Only then may
+ * the position be used to skip what the slot sends again.
+ */
+import { hostname } from 'node:os';
+import type { Pool } from 'pg';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
+import type { Failpoint } from '../core/failpoint.ts';
+import { Scope } from '../core/lifecycle.ts';
+import type { Logger } from '../core/logger.ts';
+import { formatLsn } from '../core/lsn.ts';
+import { openPool } from '../database/connect.ts';
+import type { Definitions, LiveDefinitions } from '../definitions/live.ts';
+import { parsePosition } from '../enqueue/position.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { QueueStore, StoreState } from '../queue/store.ts';
+import { readSlot } from '../replication/slot.ts';
+import type { Services } from '../services.ts';
+import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
+import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { checkHistory, putProgress } from './history.ts';
+import { RENEW_MS } from './lease.ts';
+import { monitor } from './monitor.ts';
+import { retryAfter } from './retry.ts';
+import { type Leadership, standBy } from './standby.ts';
+
+export interface CapturingOptions {
+  /** What is read and matched; asked for anew with each connection, and one ends when it is replaced. */
+  readonly live: LiveDefinitions;
+  readonly metrics: Metrics;
+  readonly services: Services;
+  readonly store: QueueStore;
+  /** Names this daemon among those of its queue. */
+  readonly process: string;
+  /** Wakes deliver in this process. */
+  readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly failpoint: Failpoint;
+}
+
+/** Look-ups never take more of the watched database than this. */
+const LOOKUP_CONNECTIONS = 2;
+const LOOKUP_TIMEOUT_MS = 2_000;
+/** The server ends a statement itself; a server that is gone has to be given up from here. */
+const LOST_ANSWER_MS = 10_000;
+/** A connection that lived this long was a good one: the next failure starts the backoff anew. */
+const STABLE_MS = 30_000;
+
+/** What waiting and trying again cannot mend: the daemon says so and ends. */
+const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CONFIG_INVALID',
+  'NOT_MY_DATABASE',
+  'NOT_MY_QUEUE',
+  'QUEUE_IN_WATCHED_DATABASE',
+  'QUEUE_NOT_SET_UP',
+  'QUEUE_VERSION',
+]);
+
+export function isFatal(error: WalhookError): boolean {
+  return FATAL.has(error.code);
+}
+
+/** Resolves when the signal is aborted. Throws a coded error when going on is pointless. */
+export async function captureForever(options: CapturingOptions, signal: AbortSignal): Promise<void> {
+  const { clock, log } = options;
+  let tries = 0;
+  while (!signal.aborted) {
+    const startedMs = clock.monotonic();
+    try {
+      await captureOverOneConnection(options, signal);
+    } catch (error) {
+      options.metrics.captureIs('disconnected');
+      const known = toWalhookError(error);
+      if (isFatal(known)) throw known;
+      tries = clock.monotonic() - startedMs > STABLE_MS ? 1 : tries + 1;
+      const { delayMs, level } = retryAfter(known, tries, Math.random());
+      log[level]({ code: known.code, tries, delayMs, try: known.remedy }, `not capturing: ${known.message}`);
+      await clock.sleep(delayMs, signal);
+    }
+  }
+}
+
+async function captureOverOneConnection(options: CapturingOptions, signal: AbortSignal): Promise<void> {
+  const { services, store, live, clock, log } = options;
+  await using scope = new Scope();
+  const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, {
+    statement_timeout: LOOKUP_TIMEOUT_MS,
+    query_timeout: LOST_ANSWER_MS,
+  });
+  scope.defer(() => pool.end());
+  await refuseWrongBinding(options, pool);
+  const { slot } = live.current.loaded.config.postgres;
+  options.metrics.captureIs('standby');
+  const self = { process: options.process, host: hostname(), pid: process.pid };
+  const leadership = await standBy({ pool, store, slot, self, clock, log }, signal);
+  if (leadership === null) return;
+  scope.defer(() => leadership.lease.release().catch(() => undefined));
+  await lead(options, pool, leadership, signal);
+}
+
+/** Captures, now that nobody else does. */
+async function lead(
+  options: CapturingOptions,
+  pool: Pool,
+  { lease }: Leadership,
+  signal: AbortSignal,
+): Promise<void> {
+  const { services, store, live, metrics, clock, log } = options;
+  const definitions = live.current;
+  const { config } = definitions.loaded;
+  const { slot: slotName, publication } = config.postgres;
+  const fence = await store.takeFence();
+  // Read after the fence was taken: no other daemon can move the position any more.
+  const state = await store.state();
+  if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
+  const slot = await readSlot(pool, slotName);
+  const { replication } = services;
+  const history = { pool, replication, store, slotName, publication, nowMs: clock.now() };
+  const timeline = await checkHistory(history, state, slot);
+  const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
+  log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
+
+  const { generation } = state.installation;
+  const heartbeat = new Heartbeat({
+    pool,
+    slot: slotName,
+    process: options.process,
+    budgetBytes: config.postgres.wal_budget,
+    clock,
+    log,
+  });
+  const ended = new AbortController();
+  let leading: Promise<unknown> = Promise.resolve();
+  try {
+    await captureOnce(
+      {
+        target: services.replication,
+        slot: slotName,
+        publication,
+        origin: config.postgres.origin,
+        pool,
+        store,
+        ...definitions.reading,
+        matcher: definitions.matcher,
+        definitions: definitions.published === state.definitions ? null : definitions.published,
+        limits: limitsOf(config),
+        lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
+        ackDelayMs,
+        onQueued: options.onQueued,
+        instruments: metrics,
+        renew: definitions.replaced,
+        onHeartbeat: (content) => heartbeat.hear(content),
+        onOpen: (capturing) => {
+          metrics.captureIs('capturing');
+          tellDefinitions(definitions, state, log);
+          leading = Promise.all([
+            keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
+            watchSlot(options, config, pool, heartbeat, capturing, ended.signal),
+          ]);
+        },
+        clock,
+        log,
+        failpoint: options.failpoint,
+      },
+      { state, fence, slot },
+      signal,
+    );
+  } finally {
+    ended.abort();
+    await leading;
+  }
+}
+
+function limitsOf({ limits }: Config): CaptureOptions['limits'] {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
+}
+
+/** After a reload: from where the new definitions hold. */
+function tellDefinitions({ version }: Definitions, { position }: StoreState, log: Logger): void {
+  if (version === 0) return;
+  const lsn = formatLsn(parsePosition(position).lsn);
+  log.info({ version, lsn }, 'reloaded definitions hold for Transactions that end after this LSN');
+}
+
+function watchSlot(
+  { store, clock, log }: CapturingOptions,
+  config: Config,
+  pool: Pool,
+  heartbeat: Heartbeat,
+  capturing: Capturing,
+  signal: AbortSignal,
+): Promise<void> {
+  const { slot, publication, wal_budget, heartbeat: every } = config.postgres;
+  return monitor(
+    {
+      pool,
+      store,
+      slot,
+      publication,
+      heartbeatMs: every === 'off' ? null : every,
+      budgetBytes: wal_budget,
+      heartbeat,
+      onFailure: (error) => capturing.fail(error),
+      onBudget: () => undefined,
+      clock,
+      log,
+    },
+    signal,
+  );
+}
+
+/** Renews the lease and notes the progress until the connection ends; ends it where the lease is lost. */
+async function keepLease(
+  { store, clock, log }: CapturingOptions,
+  lease: Leadership['lease'],
+  capturing: Capturing,
+  line: { readonly generation: string; readonly timeline: number },
+  signal: AbortSignal,
+): Promise<void> {
+  let noted = '';
+  while (!signal.aborted) {
+    try {
+      await lease.renew(clock.now(), capturing.backendPid);
+      const progress = { ...line, committedAtMs: capturing.committedAtMs() };
+      if (JSON.stringify(progress) !== noted) await putProgress(store, progress);
+      noted = JSON.stringify(progress);
+    } catch (error) {
+      const known = toWalhookError(error);
+      if (known.code === 'QUEUE_FENCED') {
+        capturing.fail(known);
+        return;
+      }
+      // The flushes say it louder.
+      log.debug({ code: known.code }, `lease not renewed: ${known.message}`);
+    }
+    await clock.sleep(RENEW_MS, signal);
+  }
+}
+
+async function refuseWrongBinding({ live, store }: CapturingOptions, pool: Pool): Promise<void> {
+  const { environment, postgres } = live.current.loaded.config;
+  checkBinding({
+    store: await store.state(),
+    recorded: await readInstallation(pool, postgres.slot),
+    identity: await readIdentity(pool),
+    environment,
+    slot: postgres.slot,
+  });
+}
+
+async function acknowledgement(
+  setting: 'auto' | number,
+  store: QueueStore,
+): Promise<{ ackDelayMs: number; note: string }> {
+  const durability = await store.durability();
+  return setting === 'auto' ? durability : { ...durability, ackDelayMs: setting };
+}

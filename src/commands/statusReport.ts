@@ -1,0 +1,167 @@
+/** What `walhook status --json` prints, read from database and queue. */
+import type { Client } from 'pg';
+import { type Leader, leaderOf, readLease } from '../capture/lease.ts';
+import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatLsn } from '../core/lsn.ts';
+import { type Gap, readGaps } from '../queue/historyGaps.ts';
+import type { QueueCounts, QueueStore } from '../queue/store.ts';
+import { readSlotHealth } from '../replication/slotHealth.ts';
+import { type BudgetLevel, walBudget } from '../replication/walBudget.ts';
+import { readDatabaseState } from '../setup/state.ts';
+import { namesOf } from './connections.ts';
+
+/** The shape of `--json`. Keys are added, never changed. */
+export interface StatusReport {
+  readonly environment: string;
+  readonly database: string;
+  readonly generation: string | null;
+  readonly slot: {
+    readonly name: string;
+    /** reserved, extended, unreserved, lost or missing. */
+    readonly wal_status: string;
+    /** The server process that streams to the daemon that captures; null when none does. */
+    readonly active_pid: number | null;
+    readonly captured_by: string | null;
+    readonly confirmed_flush_lsn: string;
+    readonly restart_lsn: string;
+    readonly lag_bytes: number;
+    /** Since the server last heard from the consumer; null without one. */
+    readonly lag_seconds: number | null;
+    readonly retained_wal_bytes: number;
+    /** max_slot_wal_keep_size; null without a limit. */
+    readonly wal_limit_bytes: number | null;
+    /** The smaller of that and postgres.wal_budget. */
+    readonly budget_bytes: number | null;
+    readonly budget_left_bytes: number | null;
+    /** At the present rate; null while it is not known. */
+    readonly budget_left_seconds: number | null;
+    /** fine, half, near or reached. */
+    readonly budget_level: BudgetLevel;
+    readonly safe_wal_bytes: number | null;
+    readonly wal_bytes_per_second: number | null;
+    readonly invalidation_reason: string | null;
+    /** Transactions since the oldest whose catalog rows the slot keeps. */
+    readonly catalog_xmin_age: number | null;
+    /** Bytes that decoding has spilled to the server's disk. */
+    readonly spilled_bytes: number;
+    /** What keeps restart_lsn from moving. */
+    readonly oldest_transaction: {
+      readonly pid: number | null;
+      readonly user: string | null;
+      readonly application: string | null;
+      readonly age_seconds: number;
+    } | null;
+  };
+  /** Written to the database and read back from the slot; null before the first came back. */
+  readonly heartbeat: { readonly at: string; readonly lag_seconds: number } | null;
+  /** The daemon that captures, as it says itself; null when none does. */
+  readonly leader: {
+    readonly process: string;
+    readonly host: string;
+    readonly pid: number;
+    readonly since: string;
+    readonly renewed: string;
+  } | null;
+  readonly queue: {
+    readonly kind: 'redis' | 'postgres';
+    readonly position: string | null;
+    readonly durability: string;
+  };
+  /** Stretches of Changes known not to have been delivered, oldest first. */
+  readonly gaps: readonly Gap[];
+  readonly webhooks: readonly (QueueCounts & { readonly webhook: string })[];
+}
+
+/** Reads everything anew. `client` is the watched database's. */
+export async function readStatus(
+  loaded: LoadedConfig,
+  client: Client,
+  store: QueueStore,
+  nowMs: number,
+): Promise<StatusReport> {
+  const { config } = loaded;
+  const state = await readDatabaseState(client, namesOf(loaded));
+  const queue = await store.state();
+  const consumer = await readConsumer(client, state.slot.activePid);
+  const health = await readSlotHealth(client, config.postgres.slot);
+  const noted = await readCaptureHealth(store);
+  const rate = noted === null ? null : rateSince(noted, state.slot.currentLsn, nowMs);
+  const budget = walBudget({
+    retainedBytes: state.slot.retainedBytes,
+    limitBytes: state.walLimitBytes,
+    budgetBytes: config.postgres.wal_budget,
+    safeWalBytes: health.safeWalBytes,
+    bytesPerSecond: rate,
+  });
+  const { oldestTransaction } = health;
+  return {
+    environment: config.environment,
+    database: state.identity.database,
+    generation: queue?.installation.generation ?? null,
+    slot: {
+      name: config.postgres.slot,
+      wal_status: state.slot.walStatus,
+      active_pid: state.slot.activePid,
+      captured_by: consumer?.client ?? null,
+      confirmed_flush_lsn: formatLsn(state.slot.confirmedFlushLsn),
+      restart_lsn: formatLsn(state.slot.restartLsn),
+      lag_bytes: state.slot.lagBytes,
+      lag_seconds: consumer?.lagSeconds ?? null,
+      retained_wal_bytes: state.slot.retainedBytes,
+      wal_limit_bytes: state.walLimitBytes,
+      budget_bytes: budget.bytes,
+      budget_left_bytes: budget.leftBytes,
+      budget_left_seconds: budget.secondsLeft,
+      budget_level: budget.level,
+      safe_wal_bytes: health.safeWalBytes,
+      wal_bytes_per_second: rate === null ? null : Math.round(rate),
+      invalidation_reason: health.invalidationReason,
+      catalog_xmin_age: health.catalogXminAge,
+      spilled_bytes: health.spilledBytes,
+      oldest_transaction:
+        oldestTransaction === null
+          ? null
+          : {
+              pid: oldestTransaction.pid,
+              user: oldestTransaction.user,
+              application: oldestTransaction.application,
+              age_seconds: Math.round(oldestTransaction.ageSeconds),
+            },
+    },
+    heartbeat:
+      noted?.heartbeatAtMs == null || noted.heartbeatLagMs === null
+        ? null
+        : { at: new Date(noted.heartbeatAtMs).toISOString(), lag_seconds: noted.heartbeatLagMs / 1_000 },
+    leader: reported(leaderOf(await readLease(store))),
+    queue: {
+      kind: store.kind,
+      position: queue?.position ?? null,
+      durability: (await store.durability()).note,
+    },
+    gaps: await readGaps(store),
+    webhooks: [...(await store.counts())].map(([webhook, counts]) => ({ webhook, ...counts })),
+  };
+}
+
+function reported(leader: Leader | null): StatusReport['leader'] {
+  if (leader === null) return null;
+  const { process, host, pid, sinceMs, renewedMs } = leader;
+  const since = new Date(sinceMs).toISOString();
+  return { process, host, pid, since, renewed: new Date(renewedMs).toISOString() };
+}
+
+async function readConsumer(
+  client: Client,
+  pid: number | null,
+): Promise<{ readonly client: string; readonly lagSeconds: number } | null> {
+  if (pid === null) return null;
+  const { rows } = await client.query<{ client: string; lag: number }>(
+    `select coalesce(host(client_addr), 'local') as client,
+       extract(epoch from coalesce(replay_lag, interval '0'))::float8 as lag
+     from pg_catalog.pg_stat_replication where pid = $1`,
+    [pid],
+  );
+  const row = rows[0];
+  return row === undefined ? null : { client: row.client, lagSeconds: row.lag };
+}

@@ -1,0 +1,117 @@
+/**
+ * A Webhook's own connections: what one receiver does to its sockets harms no other. Owns the HTTP client.
+ *
+ * Connections are made anew when a certificate file changed. Through a proxy it is the proxy that resolves
+ * names and dials: of the address policy only what can be told of the host as written is left then.
+ */
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import type { Clock } from '../core/clock.ts';
+import type { Secret } from '../core/secret.ts';
+import { checkHost, type GuardOptions, guardedConnector } from './connector.ts';
+import { readTls, type TlsSettings, tlsVersion } from './tlsFiles.ts';
+
+export interface TransportOptions extends GuardOptions {
+  readonly connections: number;
+  /** For one Attempt as a whole. */
+  readonly timeoutMs: number;
+  readonly tls: TlsSettings;
+  /** URL of an HTTP proxy, with its credentials; null: none. */
+  readonly proxy: Secret | null;
+  readonly clock: Clock;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Receivers close idle connections at their own times; short reuse avoids most races with that. */
+const KEEP_ALIVE_MS = 4_000;
+const KEEP_ALIVE_MAX_MS = 30_000;
+/** A connection is not used longer than this, so that a name's new address is followed. */
+const CONNECTION_MAX_MS = 300_000;
+/** Origins of one Webhook; more than one only with a templated host. */
+const MAX_ORIGINS = 64;
+/** How often the certificate files are looked at. */
+const FILES_CHECK_MS = 5_000;
+
+export class Transport {
+  readonly #options: TransportOptions;
+  #current: { readonly dispatcher: Dispatcher; readonly version: string } | null = null;
+  #checkedAtMs = Number.NEGATIVE_INFINITY;
+  #connects = 0;
+  readonly #retired = new Set<Promise<void>>();
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  /** Connections begun so far: tells a request over a kept connection from one over a new one. */
+  get connects(): number {
+    return this.#connects;
+  }
+
+  get connectTimeoutMs(): number {
+    return Math.min(CONNECT_TIMEOUT_MS, this.#options.timeoutMs);
+  }
+
+  /** What sends a request to an origin. Throws TLS_FILE_INVALID, and ADDRESS_REFUSED before a proxy is asked. */
+  async dispatcherFor(origin: string): Promise<Dispatcher> {
+    if (this.#options.proxy !== null) {
+      const url = new URL(origin);
+      await this.#options.own.refresh();
+      checkHost(this.#options, url.hostname, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
+    }
+    const nowMs = this.#options.clock.monotonic();
+    if (this.#current !== null && nowMs - this.#checkedAtMs < FILES_CHECK_MS) {
+      return this.#current.dispatcher;
+    }
+    const version = tlsVersion(this.#options.tls);
+    if (this.#current === null || this.#current.version !== version) {
+      const dispatcher = this.#newDispatcher();
+      if (this.#current !== null) this.#retire(this.#current.dispatcher);
+      this.#current = { dispatcher, version };
+    }
+    this.#checkedAtMs = nowMs;
+    return this.#current.dispatcher;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#current?.dispatcher.destroy(), ...this.#retired]);
+  }
+
+  /** Lets what is in flight end on the old connections. */
+  #retire(dispatcher: Dispatcher): void {
+    const closing = dispatcher.close().finally(() => this.#retired.delete(closing));
+    this.#retired.add(closing);
+  }
+
+  #newDispatcher(): Dispatcher {
+    const { connections, timeoutMs, proxy } = this.#options;
+    const tls = readTls(this.#options.tls);
+    const common = {
+      connections,
+      pipelining: 1,
+      allowH2: false,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+      clientTtl: CONNECTION_MAX_MS,
+      maxOrigins: MAX_ORIGINS,
+    };
+    if (proxy !== null) {
+      const timeout = this.connectTimeoutMs;
+      return new ProxyAgent({
+        ...common,
+        uri: proxy.reveal(),
+        requestTls: { ...tls, timeout },
+        proxyTls: { timeout },
+      } as ProxyAgent.Options);
+    }
+    const connect = guardedConnector({ ...this.#options, timeoutMs: this.connectTimeoutMs, tls });
+    return new Agent({
+      ...common,
+      connect: (target, callback) => {
+        this.#connects += 1;
+        connect(target, callback);
+      },
+    });
+  }
+}
