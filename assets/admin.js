@@ -58,7 +58,9 @@ function cell(label, text, className) {
   const td = document.createElement('td');
   td.dataset.label = label;
   if (className) td.className = className;
-  td.textContent = text;
+  const value = document.createElement('div');
+  value.textContent = text;
+  td.append(value);
   return td;
 }
 
@@ -76,7 +78,7 @@ function tailRow(one) {
   chip.className = `chip ${TONES[one.state] ?? 'calm'}`;
   chip.textContent = one.state;
   link.append(chip);
-  state.append(link);
+  state.firstChild.append(link);
   const result = one.status === null ? (one.error ?? '–') : `HTTP ${one.status}`;
   const took = one.duration_ms === null ? '' : `  ${Math.round(one.duration_ms * 10) / 10} ms`;
   row.append(

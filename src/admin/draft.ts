@@ -2,7 +2,7 @@
  * A webhook tried with other conditions or templates than those in force, without being saved or sent. What
  * is left as it stands in the file keeps its variables; in what is edited `${…}` stays as written.
  */
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { WalhookError } from '../core/errors.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { checkWebhook, defineWebhookNamed, type WebhookDefinition } from '../definitions/webhooks.ts';
@@ -19,7 +19,7 @@ export function draftOf(definition: Readonly<Record<string, unknown>>): Draft {
   const { conditions, url, additional_headers: headers, body_template: body } = definition;
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
   return {
-    conditions: conditions === undefined || conditions === null ? '' : indented(conditions),
+    conditions: conditions === undefined || conditions === null ? '' : stringify(conditions),
     url: text(url),
     additional_headers: text(headers),
     body_template: text(body),
@@ -81,11 +81,6 @@ function conditionsOf(text: string): unknown {
 
 function normal(text: string): string {
   return text.replace(/\r\n/g, '\n').trim();
-}
-
-/** JSON over several lines, lossless. */
-export function indented(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? Number(item) : item), 2);
 }
 
 /** An Event's JSON text over several lines; digits beyond 2^53 are kept. */

@@ -67,7 +67,7 @@ function detail(shown: ShownDelivery, request: FastifyRequest, nowMs: number): H
     ${timeline(shown, nowMs)}
     ${shown.isHidden && notice('warn', 'What the Event, the request and the responses hold is not shown to viewers.')}
     ${requestPart(shown)}
-    ${log.some(({ response }) => response !== null) && html`<h2>Responses</h2>${log.map(responsePart)}`}
+    ${log.some(({ response }) => response !== null) && html`<h2>Responses</h2>${log.map((attempt, i) => responsePart(attempt, i, i === log.length - 1))}`}
     ${
       event !== null &&
       html`<h2>Event</h2>${code(prettyJson(event), { label: 'Event' })}
@@ -102,7 +102,7 @@ function step(attempt: LoggedAttempt, i: number, committedMs: number, nowMs: num
     <span class="muted">${milliseconds(Math.max(0, after))} after the commit</span><br>
     ${attempt.status === null ? (attempt.error ?? '') : `HTTP ${attempt.status}`}
     in ${milliseconds(attempt.durationMs)}${attempt.responseMs !== null && html` <span class="muted">(head after ${milliseconds(attempt.responseMs)})</span>`}
-    ${!isGood && attempt.detail !== null && html`<br><span class="bad-text">${attempt.detail}</span>`}
+    ${!isGood && attempt.detail !== null && attempt.detail !== `HTTP ${attempt.status}` && html`<br><span class="bad-text">${attempt.detail}</span>`}
   </li>`;
 }
 
@@ -125,11 +125,11 @@ function requestPart({ request, event, isHidden }: ShownDelivery): Html | null {
     }`;
 }
 
-function responsePart({ response, status }: LoggedAttempt, i: number): Html | null {
+function responsePart({ response, status }: LoggedAttempt, i: number, isOpen: boolean): Html | null {
   if (response === null) return null;
   const headers = response.headers.map(([name, value]) => `${name}: ${value}`).join('\n');
   const more = response.isTruncated ? ' (cut off)' : '';
-  return html`<details${html` open`}><summary>Attempt ${i + 1}: HTTP ${status}</summary>
+  return html`<details${isOpen && html` open`}><summary>Attempt ${i + 1}: HTTP ${status}</summary>
     ${code(headers, { label: 'Response headers' })}
     ${
       response.body === null || response.body === ''

@@ -26,9 +26,9 @@ export function deliveryTable(deliveries: readonly DeliveryJson[], options: Deli
   ];
   const rows = deliveries.map((one) => [
     ...(select === null ? [] : [box(one, select)]),
-    html`<a class="row-link" href="/deliveries/${encodeURIComponent(one.id)}">${chip(one.state)}</a>`,
+    chip(one.state),
     ...(hasWebhook ? [one.webhook] : []),
-    html`${one.model} <code>${one.key}</code>`,
+    html`<a href="/deliveries/${encodeURIComponent(one.id)}">${one.model} <code>${one.key}</code></a>`,
     result(one),
     html`${one.attempts}${one.resent && html` <span class="muted" title="resent by hand">↻</span>`}`,
     time(isoToMs(one.committed_at), nowMs),

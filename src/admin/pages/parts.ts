@@ -115,7 +115,7 @@ export function table(
       (row) =>
         html`<tr>${row.map(
           (value, i) =>
-            html`<td data-label="${columns[i]?.label ?? ''}"${columns[i]?.isNumber === true && html` class="number"`}>${value}</td>`,
+            html`<td data-label="${columns[i]?.label ?? ''}"${columns[i]?.isNumber === true && html` class="number"`}><div>${value}</div></td>`,
         )}</tr>`,
     )}</tbody>
   </table></div>`;
