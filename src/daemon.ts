@@ -7,7 +7,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import type { AdminStore } from './admin/host.ts';
 import { type AdminServices, startAdmin } from './admin/start.ts';
 import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -67,7 +66,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   scope.defer(() => store.close());
   const state = await untilReached(() => store.state(), options, stop.signal);
   parts.live.remember(rememberedKeys(state?.definitions ?? null));
-  parts.store = store as AdminStore;
+  parts.store = store;
   const deliverer = roles.includes('deliver') ? buildDeliverer(options, parts, store) : null;
   options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
   const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
@@ -93,7 +92,7 @@ interface Parts {
   /** Who may not be sent to, looked up once for all. */
   readonly own: OwnServices;
   /** null until it has been reached. */
-  store: AdminStore | null;
+  store: QueueStore | null;
 }
 
 function buildParts({ loaded, services, version, clock, log, reread }: DaemonOptions): Parts {

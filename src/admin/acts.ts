@@ -22,7 +22,10 @@ export async function actOnMany(
 ): Promise<Operated> {
   const now = host.clock.now();
   const filter = filterOf(query, keysByName(host), now);
-  const operated = act === 'purge' ? await host.store.purge(filter) : await host.store[act](filter, now);
+  const operated =
+    act === 'purge'
+      ? await host.store.deliveries.purge(filter)
+      : await host.store.deliveries[act](filter, now);
   const { ids, key: _rowKey, ...shown } = query;
   audit(host, request, `deliveries ${act}`, { filter: shown, ids: ids?.length ?? null, ...operated });
   return operated;
@@ -30,7 +33,7 @@ export async function actOnMany(
 
 /** How many Deliveries a filter means. */
 export async function countMany(host: AdminHost, query: DeliveryQuery): Promise<number> {
-  return await host.store.count(filterOf(query, keysByName(host), host.clock.now()));
+  return await host.store.deliveries.count(filterOf(query, keysByName(host), host.clock.now()));
 }
 
 export async function pauseOrResume(

@@ -8,18 +8,13 @@ import type { Reloader } from '../definitions/reloader.ts';
 import type { OwnServices } from '../deliver/addresses/ownServices.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Sampler } from '../observe/sampler.ts';
-import type { GapStore } from '../queue/gaps.ts';
-import type { InspectStore } from '../queue/inspect.ts';
 import type { QueueStore } from '../queue/store.ts';
-
-/** The queue with all that can be seen and done in it. */
-export type AdminStore = QueueStore & InspectStore & GapStore;
 
 export interface AdminHost {
   readonly version: string;
   readonly roles: readonly string[];
   readonly startedAtMs: number;
-  readonly store: AdminStore;
+  readonly store: QueueStore;
   readonly live: LiveDefinitions;
   readonly reloader: Reloader;
   readonly metrics: Metrics;

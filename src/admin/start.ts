@@ -11,7 +11,8 @@ import type { Metrics, QueueSample } from '../observe/metrics.ts';
 import { Probe } from '../observe/probe.ts';
 import { Sampler } from '../observe/sampler.ts';
 import { readSlotReading } from '../observe/slotReading.ts';
-import type { AdminHost, AdminStore } from './host.ts';
+import type { QueueStore } from '../queue/store.ts';
+import type { AdminHost } from './host.ts';
 import { openAdmin, openMetrics } from './server.ts';
 
 export interface AdminServices {
@@ -25,7 +26,7 @@ export interface AdminServices {
   /** The watched database. */
   readonly database: PostgresTarget;
   /** Throws QUEUE_UNREACHABLE until it has been reached. */
-  readonly store: () => AdminStore;
+  readonly store: () => QueueStore;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -41,8 +41,8 @@ export async function sendTest(host: AdminHost, { match, deliver }: WebhookDefin
 
 /** The newest Event of a Webhook that the queue still holds. */
 export async function newestEvent(host: AdminHost, webhook: string): Promise<JsonObject | null> {
-  const { items } = await host.store.list({ webhook }, { limit: 1, cursor: null });
-  const detail = items[0] === undefined ? null : await host.store.get(items[0].id);
+  const { items } = await host.store.deliveries.list({ webhook }, { limit: 1, cursor: null });
+  const detail = items[0] === undefined ? null : await host.store.deliveries.get(items[0].id);
   return detail?.event == null ? null : checkedEvent(parseJson(detail.event), 'the Event');
 }
 

@@ -5,8 +5,10 @@ import type { QueueCounts } from '../queue/store.ts';
 import type { AdminHost } from './host.ts';
 import { type Mask, maskedSettings, maskHeaderText, maskOf } from './masking.ts';
 
-/** orphan: defined no more, with Deliveries that wait. */
-export type WebhookState = 'active' | 'paused' | 'disabled' | 'orphan';
+/**
+ * parked: its receiver is down and is probed · orphan: defined no more, with Deliveries that wait.
+ */
+export type WebhookState = 'active' | 'paused' | 'parked' | 'disabled' | 'orphan';
 
 export type WebhookView = {
   readonly name: string;
@@ -27,11 +29,17 @@ export const NO_COUNTS: QueueCounts = {
   waiting: 0,
   delayed: 0,
   active: 0,
+  delivered: 0,
   failed: 0,
+  cancelled: 0,
   deliveredTotal: 0,
   failedTotal: 0,
+  skippedTotal: 0,
   bytes: 0,
+  logBytes: 0,
   isPaused: false,
+  isBraked: false,
+  isParked: false,
 };
 
 export async function listWebhooks(host: AdminHost): Promise<WebhookView[]> {
@@ -95,7 +103,7 @@ function viewOf(
   return {
     name: match.name,
     key: match.key,
-    state: !match.enabled ? 'disabled' : counts.isPaused ? 'paused' : 'active',
+    state: !match.enabled ? 'disabled' : counts.isPaused ? 'paused' : counts.isParked ? 'parked' : 'active',
     source: 'file',
     models: match.models,
     events: match.events,

@@ -58,7 +58,12 @@ export class Deliverer {
   /** Delivers until the signal is aborted, then drains. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, clock, log } = this.#options;
-    await store.onWake((webhooks) => this.wake(webhooks));
+    await store.onWake(
+      (webhooks) => this.wake(webhooks),
+      (cancelled) => {
+        for (const lane of this.#lanes.values()) lane.cancel(cancelled);
+      },
+    );
     let nextHeartbeatMs = 0;
     while (!signal.aborted) {
       try {

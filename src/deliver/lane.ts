@@ -8,7 +8,7 @@ import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Secret } from '../core/secret.ts';
-import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
 import { recordAttempt } from './attemptRecord.ts';
 import { send } from './http.ts';
@@ -41,7 +41,7 @@ export interface AddressGuard {
 export interface AttemptSample {
   /** The Webhook's key. */
   readonly webhook: string;
-  readonly outcome: 'delivered' | 'retry' | 'failed';
+  readonly outcome: Outcome['kind'];
   readonly durationMs: number;
   /** Since the commit. */
   readonly ageMs: number;
@@ -183,6 +183,23 @@ export class Lane {
     for (const index of open) this.#items.push({ job, index });
   }
 
+  /** Drops Deliveries that were cancelled; one that is in flight is not cut off. */
+  cancel({ job: id, mask }: CancelledInJob): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return;
+    const isCancelled = (item: Item) => item.job === job && ((mask >> item.index) & 1) === 1;
+    const dropped = this.#items.filter(isCancelled);
+    this.#items = this.#items.filter((item) => !isCancelled(item));
+    for (const { index } of dropped) {
+      job.waiting -= 1;
+      job.left -= 1;
+      if (job.left === 0) this.#jobs.delete(id);
+      const outcome = { kind: 'cancelled' } as const;
+      this.#options.reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
+    }
+    this.#pump();
+  }
+
   /** Lets go of the jobs of which nothing is in flight, without telling the store. Returns them. */
   forgetIdle(): ClaimedJob[] {
     const idle = new Set([...this.#jobs.values()].filter((job) => job.waiting === job.left));
@@ -239,7 +256,8 @@ export class Lane {
     let request: PreparedRequest;
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
-      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
+      const isResend = job.isResend === true;
+      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent, isResend });
     } catch (error) {
       return { result: unsendable(error), request: null };
     }
@@ -268,7 +286,8 @@ export class Lane {
     if (outcome.kind === 'delivered') log.debug(fields, 'delivered');
     else if (outcome.kind === 'retry')
       log.info({ ...fields, due: new Date(outcome.dueMs).toISOString() }, 'to be retried');
-    else log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
+    else if (outcome.kind === 'failed')
+      log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
 }
 

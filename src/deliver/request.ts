@@ -41,6 +41,8 @@ export interface RequestMoment {
   readonly nowMs: number;
   /** `walhook/0.1.0` */
   readonly userAgent: string;
+  /** Sent again by hand. */
+  readonly isResend?: boolean;
 }
 
 /** Renders and signs. Throws TEMPLATE_FAILED, URL_INVALID or HEADER_INVALID. */
@@ -78,6 +80,8 @@ export function prepareRequest(
       ...custom,
       ['webhook-id', id],
       ['webhook-timestamp', String(timestamp)],
+      ...(moment.isResend === true ? [['webhook-resend', '1'] as const] : []),
+      ...(delivery.isTest === true ? [['webhook-test', '1'] as const] : []),
       ...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body),
     ],
     body,

@@ -17,7 +17,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type QueuedDelivery, toBatches } from '../queue/delivery.ts';
-import type { CaptureStore, FailedDelivery, Flush } from '../queue/store.ts';
+import type { CaptureStore, FailedDelivery, Flush, FlushResult } from '../queue/store.ts';
 import { formatPosition, isAfter, type Position } from './position.ts';
 
 export interface EnqueuerOptions {
@@ -43,6 +43,9 @@ const MAX_WAITING_DELIVERIES = 5_000;
 /** Where nothing matches, the position is stored this often: the acknowledgement never runs ahead of it. */
 const IDLE_FLUSH_MS = 1_000;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
+/** How often a held flush is tried again, and every how many tries that is told. */
+const HELD_MS = 200;
+const HELD_TOLD_EVERY = 50;
 
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
@@ -223,11 +226,18 @@ export class Enqueuer {
   }
 
   /** Repeats a flush until it is stored. Only the store being gone holds the stream, and it says so. */
-  async #persist(store: () => Promise<'done' | 'fenced'>): Promise<'done' | 'fenced'> {
+  async #persist(store: () => Promise<FlushResult>): Promise<'done' | 'fenced'> {
     const { clock, log, signal } = this.#options;
     for (let tries = 1; ; tries += 1) {
       try {
         const result = await store();
+        if (result === 'held') {
+          if (tries % HELD_TOLD_EVERY === 1)
+            log.warn({ tries }, 'the stream is held: a webhook with backlog.then = hold is at its bound');
+          if (signal.aborted) throw new WalhookError('QUEUE_HELD', 'stopped while a backlog held the stream');
+          await clock.sleep(HELD_MS, signal);
+          continue;
+        }
         if (tries > 1) log.info({ tries }, 'queue reached again');
         return result;
       } catch (error) {

@@ -65,7 +65,7 @@ export const metricDefinitions = {
   },
   walhook_deliver_attempts_total: {
     kind: 'counter',
-    help: 'Attempts made by this process: delivered, retry (to be tried again) or failed (for good).',
+    help: 'Attempts made by this process: delivered, retry (to be tried again), failed (for good) or cancelled (meanwhile, and no success).',
     labels: ['webhook', 'outcome'],
   },
   walhook_deliver_attempt_seconds: {

@@ -1,11 +1,16 @@
 /** Deliveries in memory, as the admin server sees a queue. */
-import type { AdminStore } from '../../src/admin/host.ts';
+import { NO_COUNTS } from '../../src/admin/webhooks.ts';
 import type { Gap } from '../../src/queue/gaps.ts';
-import type { DeliveryDetail, DeliveryFilter, DeliverySummary } from '../../src/queue/inspect.ts';
-import type { QueueCounts } from '../../src/queue/store.ts';
+import type {
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliverySummary,
+  InspectStore,
+} from '../../src/queue/inspect.ts';
+import type { QueueCounts, QueueStore } from '../../src/queue/store.ts';
 
 export interface MemoryDeliveries {
-  readonly store: AdminStore;
+  readonly store: QueueStore;
   readonly deliveries: DeliveryDetail[];
   readonly gaps: Gap[];
   /** What was done, in order: `resend d1`. */
@@ -36,32 +41,20 @@ export function memoryDeliveries(): MemoryDeliveries {
       const of = (state: string) =>
         deliveries.filter((other) => other.webhook === one.webhook && other.state === state).length;
       found.set(one.webhook, {
+        ...NO_COUNTS,
         waiting: of('waiting'),
         delayed: of('delayed'),
         active: of('active'),
         failed: of('failed'),
         deliveredTotal: of('delivered'),
         failedTotal: of('failed'),
-        bytes: 0,
         isPaused: paused.has(one.webhook),
-      } as QueueCounts);
+      });
     }
-    for (const key of paused) if (!found.has(key)) found.set(key, { ...NOTHING, isPaused: true });
+    for (const key of paused) if (!found.has(key)) found.set(key, { ...NO_COUNTS, isPaused: true });
     return found;
   };
-  const store: Partial<AdminStore> = {
-    kind: 'postgres',
-    counts: () => answer(counts),
-    pause: (webhook) =>
-      answer(() => {
-        acts.push(`pause ${webhook}`);
-        paused.add(webhook);
-      }),
-    resume: (webhook) =>
-      answer(() => {
-        acts.push(`resume ${webhook}`);
-        paused.delete(webhook);
-      }),
+  const inspect: Partial<InspectStore> = {
     list: (filter, { limit, cursor }) =>
       answer(() => {
         const from = cursor === null ? 0 : Number(cursor);
@@ -106,10 +99,25 @@ export function memoryDeliveries(): MemoryDeliveries {
         const items = outcomes.slice(from, from + limit);
         return { items, cursor: String(from + items.length) };
       }),
+  };
+  const store: Partial<QueueStore> = {
+    kind: 'postgres',
+    deliveries: inspect as InspectStore,
+    counts: () => answer(counts),
+    pause: (webhook) =>
+      answer(() => {
+        acts.push(`pause ${webhook}`);
+        paused.add(webhook);
+      }),
+    resume: (webhook) =>
+      answer(() => {
+        acts.push(`resume ${webhook}`);
+        paused.delete(webhook);
+      }),
     gaps: () => answer(() => gaps),
   };
   return {
-    store: store as AdminStore,
+    store: store as QueueStore,
     deliveries,
     gaps,
     acts,
@@ -118,17 +126,6 @@ export function memoryDeliveries(): MemoryDeliveries {
     },
   };
 }
-
-const NOTHING = {
-  waiting: 0,
-  delayed: 0,
-  active: 0,
-  failed: 0,
-  deliveredTotal: 0,
-  failedTotal: 0,
-  bytes: 0,
-  isPaused: false,
-} as QueueCounts;
 
 function matches(one: DeliveryDetail, filter: DeliveryFilter): boolean {
   const last = one.status === null ? one.error : String(one.status);

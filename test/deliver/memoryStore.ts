@@ -96,7 +96,8 @@ export class MemoryStore implements DeliverStore {
         own.done |= 1 << index;
         if (outcome.kind === 'delivered') this.delivered.push(delivery.eventId);
         else if (outcome.kind === 'failed') this.failed.push({ eventId: delivery.eventId, ...outcome });
-        else this.add(job.webhook, [delivery], { attempts: outcome.attempts, dueMs: outcome.dueMs });
+        else if (outcome.kind === 'retry')
+          this.add(job.webhook, [delivery], { attempts: outcome.attempts, dueMs: outcome.dueMs });
         if (isLast) this.jobs = this.jobs.filter((one) => one !== own);
       }
     });

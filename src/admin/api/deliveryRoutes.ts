@@ -48,7 +48,7 @@ export function addDeliveryRoutes(server: FastifyInstance, host: AdminHost): voi
     async ({ query }) => {
       const filter = filterOf(queryOf(query), keysByName(host), host.clock.now());
       const cursor = typeof query['cursor'] === 'string' && query['cursor'] !== '' ? query['cursor'] : null;
-      const found = await host.store.list(filter, { limit: Number(query['limit']), cursor });
+      const found = await host.store.deliveries.list(filter, { limit: Number(query['limit']), cursor });
       return { items: jsonOfMany(host, found.items), cursor: found.cursor };
     },
   );
@@ -75,7 +75,7 @@ export async function findDelivery(
   request: FastifyRequest,
   id: string,
 ): Promise<ShownDelivery> {
-  const detail = await host.store.get(id);
+  const detail = await host.store.deliveries.get(id);
   if (detail === null) {
     throw new WalhookError('NOT_FOUND', 'expected the id of a Delivery, found none of it (any more)', {
       remedy: 'list them at /api/deliveries; retention says how long those that have ended are kept',
@@ -184,7 +184,7 @@ const MAX_UNREAD_BYTES = 1_048_576;
 
 function addTailRoute(server: FastifyInstance, host: AdminHost): void {
   const tail = new Tail({
-    outcomes: (after, limit) => host.store.outcomes(after, limit),
+    outcomes: (after, limit) => host.store.deliveries.outcomes(after, limit),
     clock: host.clock,
     log: host.log,
   });

@@ -72,7 +72,7 @@ async function list(host: AdminHost, request: FastifyRequest<Filtered>): Promise
   const mayOperate = request.identity !== null && isAllowed(request.identity.role, 'operator');
   const cursor = typeof request.query['cursor'] === 'string' ? request.query['cursor'] : null;
   const filter = filterOf(query, keysByName(host), host.clock.now());
-  const page = await host.store.list(filter, { limit: PAGE_SIZE, cursor });
+  const page = await host.store.deliveries.list(filter, { limit: PAGE_SIZE, cursor });
   const items = jsonOfMany(host, page.items);
   const nowMs = host.clock.now();
   return html`<h1>Deliveries</h1>

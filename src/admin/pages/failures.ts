@@ -62,7 +62,7 @@ async function newestFailures(
 
 export function addFailures(server: FastifyInstance, host: AdminHost): void {
   server.get('/failures', { config: { role: 'viewer' } }, async (request, reply) => {
-    const { items, isCut } = await newestFailures(host.store);
+    const { items, isCut } = await newestFailures(host.store.deliveries);
     const mayOperate = request.identity !== null && isAllowed(request.identity.role, 'operator');
     const groups = groupFailures(items);
     return sendPage(request, reply, {

@@ -55,7 +55,10 @@ interface Outcome {
 }
 
 async function tester(host: AdminHost, request: FastifyRequest<Tested>, webhook: WebhookView): Promise<Html> {
-  const { items } = await host.store.list({ webhook: webhook.key }, { limit: RECENT, cursor: null });
+  const { items } = await host.store.deliveries.list(
+    { webhook: webhook.key },
+    { limit: RECENT, cursor: null },
+  );
   const shown = draftOf(webhook.definition ?? {});
   const form = request.body ?? {};
   const draft: Draft = Object.fromEntries(
@@ -98,7 +101,7 @@ function recentForm(path: string, items: readonly DeliverySummary[], chosen: str
 }
 
 async function eventText(host: AdminHost, webhook: WebhookView, id: string): Promise<string> {
-  const detail = id === '' ? null : await host.store.get(id);
+  const detail = id === '' ? null : await host.store.deliveries.get(id);
   if (detail?.event != null) return prettyJson(detail.event);
   return prettyJson(stringifyJson(sampleEvent(definitionOf(host, webhook.key).match, host.clock.now())));
 }

@@ -90,7 +90,7 @@ function list(webhooks: readonly WebhookView[]): Html {
 async function detail(host: AdminHost, request: FastifyRequest<Named>, webhook: WebhookView): Promise<Html> {
   const { name, key, state, counts, definition } = webhook;
   const mayOperate = request.identity !== null && isAllowed(request.identity.role, 'operator');
-  const recent = await host.store.list({ webhook: key }, { limit: 10, cursor: null });
+  const recent = await host.store.deliveries.list({ webhook: key }, { limit: 10, cursor: null });
   const path = `/webhooks/${encodeURIComponent(key)}`;
   return html`<p class="crumbs"><a href="/webhooks">Webhooks</a></p>
     <div class="head"><h1>${name}</h1> ${chip(state)}
