@@ -1,6 +1,7 @@
 /** Starts what belongs to the role admin: the sampler, the server, and the server of the metrics. */
 import { readStatus } from '../commands/statusReport.ts';
 import type { Clock } from '../core/clock.ts';
+import { toWalhookError } from '../core/errors.ts';
 import type { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { PostgresTarget } from '../database/connect.ts';
@@ -13,7 +14,7 @@ import { Sampler } from '../observe/sampler.ts';
 import { readSlotReading } from '../observe/slotReading.ts';
 import type { QueueStore } from '../queue/store.ts';
 import type { AdminHost } from './host.ts';
-import { openAdmin, openMetrics } from './server.ts';
+import { type AdminServer, openAdmin, openMetrics } from './server.ts';
 
 export interface AdminServices {
   readonly version: string;
@@ -31,7 +32,13 @@ export interface AdminServices {
   readonly log: Logger;
 }
 
-/** Does nothing where `admin` is false. Throws ADMIN_UNPROTECTED or ADMIN_LISTEN. */
+/** How often an address that is taken is tried again. */
+const RETRY_MS = 10_000;
+
+/**
+ * Does nothing where `admin` is false. Throws ADMIN_UNPROTECTED, and ADMIN_LISTEN where the page is all that
+ * this process is for: one that captures or delivers goes on without it, says so, and tries again.
+ */
 export async function startAdmin(
   services: AdminServices,
   onAdmin: (url: string) => void,
@@ -41,17 +48,63 @@ export async function startAdmin(
   const { admin } = services.live.current.loaded.config;
   if (admin === false) return;
   const host = newHost(services, scope);
-  const server = await openAdmin(host);
-  scope.defer(() => server.close());
-  host.log.info({ url: server.url }, 'the admin page is open');
-  if (admin.metrics !== null) {
-    const metrics = await openMetrics(host, admin.metrics);
-    scope.defer(() => metrics.close());
-    host.log.info({ url: metrics.url }, 'metrics are served');
+  const { metrics } = admin;
+  await openOrRetry(() => openAdmin(host), 'the admin page is open', onAdmin, host, scope, signal);
+  if (metrics !== null) {
+    await openOrRetry(
+      () => openMetrics(host, metrics),
+      'metrics are served',
+      () => undefined,
+      host,
+      scope,
+      signal,
+    );
   }
   const sampling = host.sampler.run(signal);
   scope.defer(() => sampling);
-  onAdmin(server.url);
+}
+
+async function openOrRetry(
+  open: () => Promise<AdminServer>,
+  message: string,
+  onOpen: (url: string) => void,
+  host: AdminHost,
+  scope: Scope,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = async () => {
+    const server = await open();
+    scope.defer(() => server.close());
+    host.log.info({ url: server.url }, message);
+    onOpen(server.url);
+  };
+  const isOnlyAdmin = host.roles.every((role) => role === 'admin');
+  try {
+    await start();
+  } catch (error) {
+    const known = toWalhookError(error);
+    if (known.code !== 'ADMIN_LISTEN' || isOnlyAdmin) throw known;
+    host.log.error({ code: known.code, try: known.remedy }, `${known.message}; tried again every 10 s`);
+    const trying = startLater(start, host, signal);
+    scope.defer(() => trying);
+  }
+}
+
+async function startLater(
+  start: () => Promise<void>,
+  { clock }: AdminHost,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await clock.sleep(RETRY_MS, signal);
+    if (signal.aborted) return;
+    try {
+      await start();
+      return;
+    } catch {
+      // Said once; the next try is in ten seconds.
+    }
+  }
 }
 
 function newHost({ database, store, ...services }: AdminServices, scope: Scope): AdminHost {
