@@ -126,7 +126,7 @@ export function showDelivery(
 export function curlOf(request: SentRequest, event: string | null): string {
   const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const headers = request.headers.map(([name, value]) => `  -H ${quote(`${name}: ${value}`)}`);
-  const body = request.body ?? event;
+  const body = request.bodyIs === 'event' ? event : request.bodyIs === 'whole' ? request.body : null;
   return [
     `curl -X ${request.method} ${quote(request.url)}`,
     ...headers,

@@ -177,6 +177,7 @@ export function delivery(id: string, changes: Partial<DeliveryDetail> = {}): Del
         ['webhook-id', id],
       ],
       body: null,
+      bodyIs: 'event',
       bodyBytes: 210,
     },
     log: [

@@ -139,6 +139,7 @@ function detailJson(shown: ShownDelivery): Readonly<Record<string, unknown>> {
             url: request.url,
             headers: Object.fromEntries(request.headers),
             body: request.body,
+            body_is: request.bodyIs,
             body_bytes: request.bodyBytes,
           },
     log: log.map(attemptJson),

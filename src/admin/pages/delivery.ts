@@ -114,8 +114,8 @@ function requestPart({ request, event, isHidden }: ShownDelivery): Html | null {
     ${code(headers, { label: 'Request headers' })}
     ${
       request.body !== null
-        ? code(prettyJson(request.body), { label: 'Request body' })
-        : !isHidden && html`<p class="muted">The body is the Event below, ${request.bodyBytes} bytes.</p>`
+        ? html`${code(prettyJson(request.body), { label: 'Request body' })}${request.bodyIs === 'cut' && html`<p class="muted">Cut off; ${request.bodyBytes} bytes were sent.</p>`}`
+        : !isHidden && html`<p class="muted">${BODY_WORDS[request.bodyIs]} ${request.bodyBytes} bytes.</p>`
     }
     ${
       !isHidden &&
@@ -124,6 +124,13 @@ function requestPart({ request, event, isHidden }: ShownDelivery): Html | null {
         ${code(curlOf(request, event), { label: 'curl command' })}</details>`
     }`;
 }
+
+const BODY_WORDS = {
+  event: 'The body is the Event below,',
+  whole: 'The body is empty,',
+  cut: 'Of the body nothing is shown,',
+  absent: 'The body is not kept (log.payloads),',
+} as const;
 
 function responsePart({ response, status }: LoggedAttempt, i: number, isOpen: boolean): Html | null {
   if (response === null) return null;
