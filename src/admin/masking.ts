@@ -47,7 +47,7 @@ function secretTexts({ config, variableValues }: LoadedConfig): Set<string> {
       const text = value.reveal();
       for (const part of URL.canParse(text) ? credentialsOf(text) : [text]) add(part);
     } else if (typeof value === 'string') {
-      for (const part of credentialsIn(value)) add(part);
+      for (const part of [...credentialsIn(value), ...credentialParameters(value)]) add(part);
     } else if (typeof value === 'object' && value !== null) {
       for (const item of Object.values(value)) visit(item);
     }
@@ -65,6 +65,13 @@ function credentialsIn(text: string): string[] {
     const password = (userinfo ?? '').split(':').slice(1).join(':');
     return password === '' ? [] : [password, safeDecode(password)];
   });
+}
+
+/** Values of query parameters that are named like credentials, as far as no template tag makes them. */
+function credentialParameters(text: string): string[] {
+  return [...text.matchAll(/[?&]([^=&#\s]+)=([^&#\s{}]+)(?=[&#\s]|$)/g)].flatMap(([, name, value]) =>
+    CREDENTIAL_NAME.test(name ?? '') && value !== undefined ? [value, safeDecode(value)] : [],
+  );
 }
 
 function credentialsOf(url: string): string[] {

@@ -112,7 +112,7 @@ function articled(type: string): string {
 }
 
 /** Keys whose values are, or may hold, a secret. */
-const CONFIDENTIAL = /secret|token|password|url|key|headers|body/;
+const CONFIDENTIAL = /secret|token|password|url|key|headers|body|proxy/;
 const MAX_FOUND = 60;
 
 function found(value: unknown, path: Path): string {
