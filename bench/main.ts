@@ -2,6 +2,7 @@
 
 /** By name. Loaded when called, so that none disturbs another. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  deliver: async () => (await import('./deliver.ts')).benchDeliver(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
 

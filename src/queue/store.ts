@@ -11,6 +11,7 @@ import type { Trace } from './entry.ts';
 import type { Backlog, GapStore } from './gaps.ts';
 import type { InspectStore } from './inspect.ts';
 import type { NoteStore } from './notes.ts';
+import type { OrphanStore } from './orphans.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 2;
@@ -190,7 +191,7 @@ export interface CancelledInJob {
   readonly mask: number;
 }
 
-export interface QueueStore extends CaptureStore, DeliverStore, NoteStore, GapStore {
+export interface QueueStore extends CaptureStore, DeliverStore, NoteStore, GapStore, OrphanStore {
   readonly kind: 'redis' | 'postgres';
   /** Deliveries as people see and operate them. */
   readonly deliveries: InspectStore;

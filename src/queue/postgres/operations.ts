@@ -2,6 +2,7 @@
 import type { EntryScan, JobScan } from '../backend.ts';
 import type { DeliveryFilter } from '../inspect.ts';
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
+import { openGaps } from './gaps.ts';
 
 export interface Query {
   readonly text: string;
@@ -101,6 +102,7 @@ export interface Operations {
   readonly sweepBodies: string;
   readonly sweepBytes: string;
   readonly dropWebhook: string;
+  readonly closeOrphan: string;
 }
 
 /** @param q the schema, checked to be a plain identifier */
@@ -277,30 +279,23 @@ export function operationsFor(q: string): Operations {
         returning head, done, attempts
       ),
       missed as (
-        select d.one from dropped j, jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n)
+        select 'orphan' as kind, $1::text as webhook, d.one
+        from dropped j, jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n)
         where (j.done >> (d.n::int - 1)) & 1 = 0 and d.one ->> 'i' <> ''
       ),
-      bounds as (
-        select count(*) as n, sum(coalesce(one ->> 'b', one ->> 'n')::bigint) as bytes,
-          min(one ->> 'i') as first_id, max(one ->> 'i') as last_id, min((one ->> 'c')::bigint) as first_ms,
-          max((one ->> 'c')::bigint) as last_ms
-        from missed
-      ),
-      told as (
-        insert into ${q}.gap (kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms, last_ms, models, opened_ms, closed_ms)
-        select 'orphan', $1, first_id, last_id,
-          (select one ->> 'l' from missed where one ->> 'i' = first_id limit 1),
-          (select one ->> 'l' from missed where one ->> 'i' = last_id limit 1), first_ms, last_ms,
-          (select jsonb_object_agg(model, c) from (select one ->> 'm' as model, count(*) as c from missed group by 1) as m),
-          $2, $2
-        from bounds where n > 0
+      ${openGaps(q, 'missed', '$2')},
+      sums as (
+        select count(*) as n, coalesce(sum(coalesce(one ->> 'b', one ->> 'n')::bigint), 0) as bytes from missed
       ),
       counted as (
-        update ${q}.webhook w set pending = w.pending - b.n, pending_bytes = w.pending_bytes - coalesce(b.bytes, 0),
-          delayed = w.delayed - (select count(*) from dropped where attempts > 0), skipped_total = w.skipped_total + b.n
-        from bounds b where w.key = $1
+        update ${q}.webhook w set pending = w.pending - s.n, pending_bytes = w.pending_bytes - s.bytes,
+          delayed = w.delayed - (select count(*) from dropped where attempts > 0), skipped_total = w.skipped_total + s.n
+        from sums s where w.key = $1
       )
-      select n::int from bounds`,
+      select n::int, (select count(*)::int from dropped) as jobs from sums`,
+
+    // $1 webhook, $2 now
+    closeOrphan: `update ${q}.gap set closed_ms = $2 where kind = 'orphan' and webhook = $1 and closed_ms is null`,
   };
 }
 

@@ -15,6 +15,7 @@ import type {
   WholeJob,
 } from '../backend.ts';
 import type { DeliveryFilter, Retention, Swept } from '../inspect.ts';
+import type { Orphan, OrphanStore } from '../orphans.ts';
 import { entryParameters } from './entries.ts';
 import {
   countEntries,
@@ -43,7 +44,7 @@ interface JobRow {
 
 const SWEEP_MOST = 2_000;
 
-export class PostgresBackend implements Backend {
+export class PostgresBackend implements Backend, OrphanStore {
   readonly #schema: string;
   readonly #run: RunQuery;
   readonly #sql: Operations;
@@ -191,6 +192,37 @@ export class PostgresBackend implements Backend {
       early: early.cancelled + early.failed,
       hasMore: counts.some((n) => n >= SWEEP_MOST),
     };
+  }
+
+  async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
+    const q = this.#schema;
+    await this.#run(
+      `update ${q}.webhook set orphaned_ms = case when key = any ($1) then null else $2::bigint end
+       where (key = any ($1)) = (orphaned_ms is not null)`,
+      [defined, nowMs],
+    );
+    const rows = await this.#run<{ key: string; since: string; pending: string }>(
+      `select key, orphaned_ms::text as since, pending::text from ${q}.webhook
+       where orphaned_ms is not null order by key`,
+    );
+    return rows.map(({ key, since, pending }) => ({
+      webhook: key,
+      sinceMs: Number(since),
+      waiting: Number(pending),
+    }));
+  }
+
+  async dropWaiting(webhook: string, nowMs: number): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const values = [webhook, nowMs];
+      const [row] = await this.#run<{ n: number; jobs: number }>(this.#sql.dropWebhook, values);
+      total += row?.n ?? 0;
+      if (row === undefined || row.jobs === 0) {
+        await this.#run(this.#sql.closeOrphan, values);
+        return total;
+      }
+    }
   }
 
   async #count(text: string, values: unknown[]): Promise<number> {

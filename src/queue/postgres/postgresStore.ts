@@ -13,6 +13,7 @@ import { decodeJob, encodeHead, type QueuedDelivery, splitPayload } from '../del
 import { isResent } from '../entry.ts';
 import type { Gap } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
+import type { Orphan } from '../orphans.ts';
 import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
 import {
   type CancelledInJob,
@@ -62,6 +63,7 @@ export class PostgresStore implements QueueStore {
   readonly deliveries: Inspector;
   readonly #options: PostgresStoreOptions;
   readonly #policy: LogPolicy;
+  readonly #backend: PostgresBackend;
   readonly #schema: string;
   readonly #sql: Statements;
   readonly #durable: Pool;
@@ -77,10 +79,10 @@ export class PostgresStore implements QueueStore {
     this.#sql = statementsFor(this.#schema);
     this.#durable = durable;
     this.#fast = fast;
-    const backend = new PostgresBackend(this.#schema, (text, values) =>
+    this.#backend = new PostgresBackend(this.#schema, (text, values) =>
       this.#query(this.#durable, text, values),
     );
-    this.deliveries = new Inspector(backend, this.#policy);
+    this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
   /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
@@ -137,7 +139,8 @@ export class PostgresStore implements QueueStore {
       this.#durable,
       `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
        on conflict (only_row) do update
-       set installation = excluded.installation, position = excluded.position, fence = s.fence + 1`,
+       set installation = excluded.installation, position = excluded.position, format = excluded.format,
+         fence = s.fence + 1`,
       [STORE_FORMAT, JSON.stringify(installation), position],
     );
   }
@@ -333,6 +336,14 @@ export class PostgresStore implements QueueStore {
     return Number(rows[0]?.id);
   }
 
+  async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
+    return await this.#backend.markOrphans(defined, nowMs);
+  }
+
+  async dropWaiting(webhook: string, nowMs: number): Promise<number> {
+    return await this.#backend.dropWaiting(webhook, nowMs);
+  }
+
   async settleGap(id: number, nowMs: number): Promise<boolean> {
     return (await this.#query(this.#durable, this.#sql.settleGap, [id, nowMs])).length > 0;
   }
@@ -508,7 +519,7 @@ function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): u
     parts.map((part) => sealer.seal(part.events)),
     bounds.map((bound) => bound?.max ?? 0),
     bounds.map((bound) => bound?.bytes ?? 0),
-    bounds.map((bound) => bound?.then ?? ''),
+    bounds.map((bound) => bound?.rule ?? ''),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
+import { openGaps } from './gaps.ts';
 
 export interface Statements {
   readonly flush: string;
@@ -79,35 +80,7 @@ export function statementsFor(q: string): Statements {
         from dropped j, jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n)
         where (j.done >> (d.n::int - 1)) & 1 = 0 and d.one ->> 'i' <> ''
       ),
-      opened as (
-        insert into ${q}.gap as g (kind, webhook, first_id, first_lsn, first_ms, last_id, last_lsn, last_ms, models, opened_ms)
-        select kind, webhook,
-          (array_agg(one ->> 'i' order by one ->> 'i'))[1],
-          (array_agg(one ->> 'l' order by one ->> 'i'))[1],
-          (array_agg(one ->> 'c' order by one ->> 'i'))[1]::bigint,
-          (array_agg(one ->> 'i' order by one ->> 'i' desc))[1],
-          (array_agg(one ->> 'l' order by one ->> 'i' desc))[1],
-          (array_agg(one ->> 'c' order by one ->> 'i' desc))[1]::bigint,
-          (
-            select jsonb_object_agg(model, n) from (
-              select a.one ->> 'm' as model, count(*) as n from missed a
-              where a.kind = m.kind and a.webhook = m.webhook group by 1
-            ) as models
-          ),
-          $29::bigint
-        from missed m group by kind, webhook
-        on conflict (kind, webhook) where closed_ms is null do update set
-          last_id = greatest(g.last_id, excluded.last_id),
-          last_lsn = case when excluded.last_id > g.last_id then excluded.last_lsn else g.last_lsn end,
-          last_ms = case when excluded.last_id > g.last_id then excluded.last_ms else g.last_ms end,
-          models = (
-            select jsonb_object_agg(model, n) from (
-              select key as model, sum(value::bigint) as n from (
-                select * from jsonb_each_text(g.models) union all select * from jsonb_each_text(excluded.models)
-              ) as both_of_them group by key
-            ) as models
-          )
-      ),
+      ${openGaps(q, 'missed', '$29')},
       closed as (
         update ${q}.gap set closed_ms = $29
         where closed_ms is null and webhook in (select webhook from batch)

@@ -378,10 +378,10 @@ call('HSET', p .. 'gaps', id, cjson.encode(gap))
 return 1
 `;
 
-/** p, webhook, now → Deliveries dropped; a Gap tells which */
+/** p, webhook, now → [Deliveries dropped, jobs dropped]; a Gap tells which */
 export const DROP_WEBHOOK = `${COMMON}${GAPS}
 local w, now = arg(), arg()
-local total = 0
+local total, jobs = 0, 0
 for _, member in ipairs(call('ZRANGEBYLEX', p .. 'jobs:' .. w, '-', '+', 'LIMIT', 0, 200)) do
   local id = string.sub(member, 13)
   if call('ZREM', p .. 'ready:' .. w, id) == 1 then
@@ -394,10 +394,10 @@ for _, member in ipairs(call('ZRANGEBYLEX', p .. 'jobs:' .. w, '-', '+', 'LIMIT'
     count(w, 'pending', -#left)
     count(w, 'pending_bytes', -bytes)
     if tonumber(j[3]) > 0 then count(w, 'delayed', -1) end
-    total = total + #left
+    total, jobs = total + #left, jobs + 1
   end
 end
 settle()
-if total == 0 then close_gap('orphan', w, now) end
-return total
+if jobs == 0 then close_gap('orphan', w, now) end
+return { total, jobs }
 `;

@@ -14,10 +14,12 @@ import type {
   WholeJob,
 } from '../backend.ts';
 import type { DeliveryFilter, Retention, Swept } from '../inspect.ts';
+import type { Orphan, OrphanStore } from '../orphans.ts';
 import {
   BLANK,
   CANCEL,
   DROP_ENTRIES,
+  DROP_WEBHOOK,
   MAKE_DUE,
   OUTCOMES,
   READ_ENTRIES,
@@ -36,7 +38,7 @@ const SWEEP_MOST = 2_000;
 
 type Answer = (string | number)[];
 
-export class RedisBackend implements Backend {
+export class RedisBackend implements Backend, OrphanStore {
   readonly #redis: RedisCall;
 
   constructor(redis: RedisCall) {
@@ -199,6 +201,34 @@ export class RedisBackend implements Backend {
       early: Number(early),
       hasMore: more === 1,
     };
+  }
+
+  async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
+    const known = new Set(defined);
+    const keys = await this.webhookKeys();
+    const found = await Promise.all(
+      keys.map((webhook) =>
+        this.#redis.call(async (redis, p) => {
+          const name = `${p}count:${webhook}`;
+          if (known.has(webhook)) await redis.hdel(name, 'orphaned_ms');
+          else await redis.hsetnx(name, 'orphaned_ms', nowMs);
+          const [since, waiting] = await redis.hmget(name, 'orphaned_ms', 'pending');
+          return { webhook, since: since ?? null, waiting: Number(waiting ?? 0) };
+        }),
+      ),
+    );
+    return found.flatMap(({ webhook, since, waiting }) =>
+      since === null ? [] : [{ webhook, sinceMs: Number(since), waiting }],
+    );
+  }
+
+  async dropWaiting(webhook: string, nowMs: number): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const [dropped, jobs] = (await this.#redis.script(DROP_WEBHOOK, [webhook, nowMs])) as number[];
+      total += Number(dropped);
+      if (jobs === 0 || jobs === undefined) return total;
+    }
   }
 }
 

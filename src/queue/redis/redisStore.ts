@@ -8,6 +8,7 @@ import { decodeJob, decodePayload, encodeHead, type QueuedDelivery, splitPayload
 import { isResent } from '../entry.ts';
 import type { Gap } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
+import type { Orphan } from '../orphans.ts';
 import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
 import {
   type CancelledInJob,
@@ -62,6 +63,7 @@ export class RedisStore implements QueueStore {
   readonly deliveries: Inspector;
   readonly #options: RedisStoreOptions;
   readonly #policy: LogPolicy;
+  readonly #backend: RedisBackend;
   readonly #client: Redis;
   readonly #redis: RedisCall;
   readonly #sender = newSender();
@@ -72,7 +74,8 @@ export class RedisStore implements QueueStore {
     this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#client = client;
     this.#redis = new RedisCall(options, client);
-    this.deliveries = new Inspector(new RedisBackend(this.#redis), this.#policy);
+    this.#backend = new RedisBackend(this.#redis);
+    this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
   /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
@@ -117,6 +120,7 @@ export class RedisStore implements QueueStore {
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
+    await this.initialise(installation, position);
     await this.#redis.script(REBIND, [STORE_FORMAT, JSON.stringify(installation), position]);
   }
 
@@ -260,6 +264,14 @@ export class RedisStore implements QueueStore {
     return Number(await this.#redis.script(RECORD_GAP, [JSON.stringify(gap)]));
   }
 
+  async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
+    return await this.#backend.markOrphans(defined, nowMs);
+  }
+
+  async dropWaiting(webhook: string, nowMs: number): Promise<number> {
+    return await this.#backend.dropWaiting(webhook, nowMs);
+  }
+
   async settleGap(id: number, nowMs: number): Promise<boolean> {
     return (await this.#redis.script(SETTLE_GAP, [id, nowMs])) === 1;
   }
@@ -326,7 +338,7 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
       sealer.seal(events),
       bound?.max ?? 0,
       bound?.bytes ?? 0,
-      bound?.then ?? '',
+      bound?.rule ?? '',
     ];
   });
 }
