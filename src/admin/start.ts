@@ -116,13 +116,7 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
       const { slot, wal_budget } = live.current.loaded.config.postgres;
       return probe.ask((client) => readSlotReading(client, slot, wal_budget));
     },
-    readQueue: async () =>
-      new Map(
-        [...(await store().counts())].map(([key, counts]): [string, QueueSample] => [
-          key,
-          { ...counts, oldestMs: null },
-        ]),
-      ),
+    readQueue: () => readQueue(store(), clock),
     metrics,
     clock,
   });
@@ -135,4 +129,15 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
     sampler,
     readStatus: () => probe.ask((client) => readStatus(live.current.loaded, client, store(), clock.now())),
   };
+}
+
+async function readQueue(store: QueueStore, clock: Clock): Promise<ReadonlyMap<string, QueueSample>> {
+  const [counts, oldest] = await Promise.all([store.counts(), store.oldest()]);
+  const now = clock.now();
+  return new Map(
+    [...counts].map(([key, one]) => {
+      const sinceMs = oldest.get(key);
+      return [key, { ...one, oldestMs: sinceMs === undefined ? 0 : Math.max(0, now - sinceMs) }];
+    }),
+  );
 }

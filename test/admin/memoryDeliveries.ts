@@ -115,6 +115,8 @@ export function memoryDeliveries(): MemoryDeliveries {
         paused.delete(webhook);
       }),
     gaps: () => answer(() => gaps),
+    workers: () => answer(() => [{ process: 'host-1-abcdef', seenMs: Date.now(), jobs: 2 }]),
+    oldest: () => answer(() => new Map()),
   };
   return {
     store: store as QueueStore,

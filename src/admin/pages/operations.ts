@@ -1,6 +1,7 @@
 /** The live tail, background tasks and Gaps. */
 import type { FastifyInstance } from 'fastify';
 import type { Gap } from '../../queue/gaps.ts';
+import type { Worker } from '../../queue/workers.ts';
 import { isAllowed } from '../access.ts';
 import type { AdminHost } from '../host.ts';
 import { type Html, html } from '../html.ts';
@@ -58,6 +59,7 @@ function tailPage(host: AdminHost): Html {
 
 async function tasksPage(host: AdminHost, mayOperate: boolean, csrf: string): Promise<Html> {
   const webhooks = await listWebhooks(host);
+  const workers = await host.store.workers();
   const sample = host.sampler.latest;
   const total = (key: 'waiting' | 'delayed' | 'active' | 'failed' | 'bytes') =>
     webhooks.reduce((sum, { counts }) => sum + counts[key], 0);
@@ -113,7 +115,22 @@ async function tasksPage(host: AdminHost, mayOperate: boolean, csrf: string): Pr
             }),
             'Queues',
           )
-    }`;
+    }
+    <h2>Workers</h2>
+    ${workersPart(workers, host.clock.now())}`;
+}
+
+function workersPart(workers: readonly Worker[], nowMs: number): Html {
+  if (workers.length === 0) return empty('No process delivers.', 'Start one: walhook run --role deliver');
+  return table(
+    ['Process', num('Jobs taken'), 'Last sign of life'],
+    workers.map(({ process, seenMs, jobs }) => [
+      html`<code>${process}</code>`,
+      quietZero(jobs),
+      time(seenMs, nowMs),
+    ]),
+    'Workers',
+  );
 }
 
 function link(name: string, state: string, count: number): Html {
