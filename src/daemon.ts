@@ -19,7 +19,9 @@ import { defineWebhooks, publishDefinitions, rememberedKeys } from './definition
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
+import type { Bounds } from './enqueue/bounds.ts';
 import { Matcher } from './match/match.ts';
+import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
@@ -53,7 +55,9 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   scope.defer(() => store.close());
   const parts = await buildParts(options, store, stop.signal);
   const running = [
-    ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
+    ...(parts.deliverer === null
+      ? []
+      : [parts.deliverer.run(stop.signal), keepHouse(housekeeping(options, store, parts), stop.signal)]),
     ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
@@ -71,6 +75,8 @@ interface Parts {
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly definitions: string;
+  /** By key. */
+  readonly bounds: ReadonlyMap<string, Bounds>;
 }
 
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
@@ -103,6 +109,25 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
     matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
     deliverer,
     definitions: publishDefinitions(webhooks),
+    bounds: new Map(webhooks.map(({ match, bounds }) => [match.key, bounds])),
+  };
+}
+
+function housekeeping(options: DaemonOptions, store: QueueStore, parts: Parts): HouseOptions {
+  const { retention } = options.loaded.config;
+  return {
+    store,
+    retention: {
+      delivered: { ageMs: retention.delivered.age, count: retention.delivered.count },
+      failedMs: retention.failed,
+      bodiesMs: retention.bodies,
+      bytes: retention.bytes,
+      orphansMs: retention.orphans,
+    },
+    // Only who captures says which webhooks there are.
+    defined: options.roles.includes('capture') ? () => [...parts.bounds.keys()] : null,
+    clock: options.clock,
+    log: options.log.child({ part: 'queue' }),
   };
 }
 
@@ -116,6 +141,7 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     reading: parts.reading,
     matcher: parts.matcher,
     definitions: parts.definitions,
+    bounds: parts.bounds,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
     clock,
     log: log.child({ part: 'capture' }),

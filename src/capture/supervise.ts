@@ -16,6 +16,7 @@ import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
 import type { ReadingDefinitions } from '../definitions/reading.ts';
+import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
 import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
@@ -40,6 +41,8 @@ export interface CapturingOptions {
   readonly matcher: Matcher;
   /** What is published of the webhooks in force. */
   readonly definitions: string;
+  /** By Webhook: its backlog and its brake. */
+  readonly bounds: ReadonlyMap<string, Bounds>;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
   readonly clock: Clock;
@@ -150,7 +153,7 @@ async function lead(
         publication,
         origin: config.postgres.origin,
         pool,
-        store,
+        store: new BoundedStore(store, options.bounds, clock, log),
         ...options.reading,
         matcher: options.matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
