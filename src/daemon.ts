@@ -23,6 +23,7 @@ import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Metrics } from './observe/metrics.ts';
+import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
@@ -71,7 +72,9 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
   const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
   const running = [
-    ...(deliverer === null ? [] : [deliverer.run(stop.signal)]),
+    ...(deliverer === null
+      ? []
+      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
     ...(roles.includes('capture')
       ? [captureForever(capturing(options, store, parts, wake), stop.signal)]
       : []),
@@ -104,6 +107,26 @@ function buildParts({ loaded, services, version, clock, log, reread }: DaemonOpt
     reloader: new Reloader({ reread, live, metrics, clock, log }),
     own: new OwnServices(() => ownServices(services), systemResolve, clock),
     store: null,
+  };
+}
+
+function housekeeping(options: DaemonOptions, { live }: Parts, store: QueueStore): HouseOptions {
+  const { retention } = options.loaded.config;
+  return {
+    store,
+    retention: {
+      delivered: { ageMs: retention.delivered.age, count: retention.delivered.count },
+      failedMs: retention.failed,
+      bodiesMs: retention.bodies,
+      bytes: retention.bytes,
+      orphansMs: retention.orphans,
+    },
+    // Only who captures says which webhooks there are.
+    defined: options.roles.includes('capture')
+      ? () => live.current.webhooks.map(({ match }) => match.key)
+      : null,
+    clock: options.clock,
+    log: options.log.child({ part: 'queue' }),
   };
 }
 

@@ -17,6 +17,7 @@ import type { Logger } from '../core/logger.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { openPool } from '../database/connect.ts';
 import type { Definitions, LiveDefinitions } from '../definitions/live.ts';
+import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
 import { parsePosition } from '../enqueue/position.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { QueueStore, StoreState } from '../queue/store.ts';
@@ -147,7 +148,7 @@ async function lead(
         publication,
         origin: config.postgres.origin,
         pool,
-        store,
+        store: new BoundedStore(store, boundsOf(definitions), clock, log),
         ...definitions.reading,
         matcher: definitions.matcher,
         definitions: definitions.published === state.definitions ? null : definitions.published,
@@ -177,6 +178,11 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+/** By Webhook: its backlog and its brake. */
+function boundsOf({ webhooks }: Definitions): ReadonlyMap<string, Bounds> {
+  return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
 }
 
 function limitsOf({ limits }: Config): CaptureOptions['limits'] {

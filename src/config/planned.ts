@@ -6,16 +6,12 @@ import type { Path } from './mistakes.ts';
 
 const PLANNED: readonly string[] = [
   'postgres.plugin',
-  'queue.encryption_key',
-  'queue.require_noeviction',
   ...['webhooks.*', 'defaults'].flatMap((parent) =>
-    ['rate_limit', 'brake', 'backlog', 'ordering'].map((key) => `${parent}.${key}`),
+    ['rate_limit', 'ordering'].map((key) => `${parent}.${key}`),
   ),
   'rows',
   'secrets',
   'alerts',
-  'retention',
-  'log.payloads',
 ];
 
 const planned = new Set(PLANNED);

@@ -9,6 +9,7 @@ import { adminSchema } from './adminSchema.ts';
 import { allowedAddress, count, duration, identifier, size, tableName, url } from './fields.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
+import { queueSchema, retentionSchema } from './queueSchema.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -57,19 +58,6 @@ const postgres = z.strictObject({
     .describe(
       'WAL that the slot should never keep, e.g. 10GiB. The smaller of this and max_slot_wal_keep_size counts.',
     ),
-});
-
-const queue = z.strictObject({
-  url: url(
-    ['redis:', 'rediss:', 'postgres:', 'postgresql:'],
-    'expected a URL that starts with redis://, rediss:// or postgres://',
-  ).describe('Where Deliveries wait.'),
-  prefix: identifier('prefix').default('walhook').describe('Tells apart several walhooks on one store.'),
-  same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
-  ack_delay: z
-    .union([z.literal('auto'), duration(0, 600_000)])
-    .prefault('auto')
-    .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
 });
 
 const trust = z
@@ -129,7 +117,7 @@ export const configSchema = z.strictObject({
     .default('default')
     .describe('e.g. production: binds slot and queue to one another.'),
   postgres: postgres.prefault({}),
-  queue,
+  queue: queueSchema,
   admin: adminSchema.describe('Page, API and metrics. false: none.'),
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
   addresses: z
@@ -178,10 +166,15 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   tests: z.array(ruleTest).default([]).describe('Rule tests, run by walhook validate --test.'),
+  retention: retentionSchema.prefault({}),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
       format: z.enum(['json', 'text']).default('json'),
+      payloads: z
+        .enum(['full', 'metadata', 'none'])
+        .default('full')
+        .describe('What the log of Attempts keeps: everything, no bodies, or neither heads nor bodies.'),
     })
     .prefault({}),
   shutdown_timeout: duration(0, 600_000).prefault('25s').describe('For draining after SIGTERM.'),

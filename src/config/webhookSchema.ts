@@ -1,6 +1,7 @@
 /** The shape of a webhook in the configuration file. */
 import { z } from 'zod';
 import { count, duration, secret, url } from './fields.ts';
+import { backlogSchema, brakeSchema } from './queueSchema.ts';
 
 export const EVENT_KINDS = ['created', 'updated', 'deleted', 'truncated'] as const;
 export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -93,6 +94,8 @@ const settings = {
     .enum(['pause', 'fail'])
     .optional()
     .describe('After a 410 response. Default: pause; fail where the url is a template.'),
+  brake: brakeSchema.default(null),
+  backlog: backlogSchema.prefault({}),
   concurrency: count(1, 1_000).default(8).describe('Requests in flight at once.'),
 };
 

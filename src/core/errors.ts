@@ -174,6 +174,11 @@ const catalogue = {
     meaning: 'No webhook of that name is configured.',
     remedy: 'walhook validate lists the names in the file',
   },
+  DELIVERY_UNKNOWN: {
+    exit: 1,
+    meaning: 'There is no Delivery of that id, or the log does not hold it any more.',
+    remedy: 'walhook deliveries list',
+  },
   EVENT_INVALID: {
     exit: 2,
     meaning: 'The Event given is not of the documented shape.',

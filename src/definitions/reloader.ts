@@ -22,6 +22,7 @@ const FIXED = [
   'admin.metrics',
   'addresses',
   'log',
+  'retention',
   'templates',
   'shutdown_timeout',
 ] as const;

@@ -12,6 +12,7 @@ import { writtenLoopbackOf } from '../deliver/addresses/policy.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
 import { readChecked, readTls } from '../deliver/tlsFiles.ts';
 import { parseRequestUrl, staticOrigin } from '../deliver/url.ts';
+import type { Bounds } from '../enqueue/bounds.ts';
 import type { Conditions } from '../match/conditions/condition.ts';
 import { parseConditions } from '../match/conditions/parse.ts';
 import type { MatchTarget } from '../match/match.ts';
@@ -21,6 +22,7 @@ import { compileTemplate, type Template } from '../template/engine.ts';
 export interface WebhookDefinition {
   readonly match: MatchTarget;
   readonly deliver: DeliverTarget;
+  readonly bounds: Bounds;
 }
 
 /** Thrown never, returned always: what is wrong with a webhook beyond its shape. */
@@ -158,6 +160,10 @@ function defineWebhook(
       format: webhook.payload_format,
       collapse: webhook.collapse ?? null,
     },
+    bounds: {
+      backlog: { max: webhook.backlog.max, bytes: webhook.backlog.bytes, rule: webhook.backlog.then },
+      brake: webhook.brake === null ? null : { max: webhook.brake.max, perMs: webhook.brake.per },
+    },
     deliver: {
       key,
       name: webhook.name,
@@ -265,7 +271,7 @@ function secretsOf({ secret }: WebhookConfig): Secret[] {
 }
 
 /** What stands in the queue's store of each Webhook. No URL, header or secret is among it. */
-interface PublishedWebhook {
+export interface PublishedWebhook {
   readonly name: string;
   readonly key: string;
   readonly enabled: boolean;
@@ -287,9 +293,13 @@ export function publishDefinitions(webhooks: readonly WebhookDefinition[]): stri
   return JSON.stringify({ v: 1, webhooks: published });
 }
 
+/** The webhooks in force, as the capturing process published them. */
+export function readDefinitions(definitions: string | null): readonly PublishedWebhook[] {
+  if (definitions === null) return [];
+  return (JSON.parse(definitions) as { webhooks: readonly PublishedWebhook[] }).webhooks;
+}
+
 /** Name → key of the Webhooks that the store knows. */
 export function rememberedKeys(definitions: string | null): ReadonlyMap<string, string> {
-  if (definitions === null) return new Map();
-  const { webhooks } = JSON.parse(definitions) as { webhooks: readonly PublishedWebhook[] };
-  return new Map(webhooks.map(({ name, key }) => [name, key]));
+  return new Map(readDefinitions(definitions).map(({ name, key }) => [name, key]));
 }

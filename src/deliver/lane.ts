@@ -82,6 +82,8 @@ interface OpenJob {
 
 /** How many jobs one claim takes at most: singles after failures, batches of 25 otherwise. */
 const MAX_JOBS = 8;
+/** With fewer Deliveries than this at hand the next ones are claimed, so that requests go on meanwhile. */
+const LOW_ITEMS = 100;
 
 export class Lane {
   readonly #target: DeliverTarget;
@@ -146,7 +148,8 @@ export class Lane {
       this.#inFlight += 1;
       void this.#attempt(item);
     }
-    const wantsMore = this.#items.length < this.#target.concurrency && this.#mayHaveMore;
+    const isLow = this.#items.length < Math.max(this.#target.concurrency, LOW_ITEMS);
+    const wantsMore = isLow && this.#mayHaveMore;
     if (!this.#isStopped && wantsMore && this.#claiming === null && isAlive()) {
       this.#claiming = this.#claim().finally(() => {
         this.#claiming = null;
