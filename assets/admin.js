@@ -84,7 +84,7 @@ function tailRow(one) {
   row.append(
     cell('At', (at ?? '').slice(11, 23)),
     state,
-    cell('Webhook', one.webhook),
+    cell('Webhook', one.webhook_name),
     cell('Model and key', `${one.model} ${one.key}`),
     cell('Result', result + took),
     cell('Attempts', String(one.attempts), 'number'),

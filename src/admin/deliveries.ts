@@ -1,31 +1,14 @@
 /** Deliveries as the API tells them: times in ISO 8601, secrets masked, payloads only to who may see them. */
-import type { LoggedAttempt, SentRequest } from '../queue/attempt.ts';
+import { type DeliveryJson, deliveryJson } from '../commands/deliveryJson.ts';
+import type { HeaderList, SentRequest } from '../queue/attempt.ts';
 import type { DeliveryDetail, DeliverySummary } from '../queue/inspect.ts';
 import type { Identity } from './access.ts';
 import { type AdminHost, adminConfig } from './host.ts';
 import { type Mask, maskOf } from './masking.ts';
 import { namesByKey } from './webhooks.ts';
 
-export type DeliveryJson = {
-  readonly id: string;
-  readonly webhook: string;
-  readonly webhook_key: string;
-  readonly state: string;
-  readonly model: string;
-  readonly key: string;
-  readonly request_id: string | null;
-  readonly event_id: string;
-  readonly committed_at: string;
-  readonly attempts: number;
-  readonly status: number | null;
-  readonly error: string | null;
-  readonly detail: string | null;
-  readonly last_attempt_at: string | null;
-  readonly duration_ms: number | null;
-  readonly next_attempt_at: string | null;
-  readonly ended_at: string | null;
-  readonly resent: boolean;
-};
+/** As the commands print them, with the Webhook's name beside its key. */
+export type NamedDelivery = DeliveryJson & { readonly webhook_name: string };
 
 /** Who sees what Events, requests and responses hold. */
 export function maySeePayloads(host: AdminHost, identity: Identity | null): boolean {
@@ -33,80 +16,50 @@ export function maySeePayloads(host: AdminHost, identity: Identity | null): bool
   return identity.role !== 'viewer' || adminConfig(host).viewer_payloads;
 }
 
-export function deliveryJson(
-  delivery: DeliverySummary,
-  names: ReadonlyMap<string, string>,
-  mask: Mask,
-): DeliveryJson {
-  return {
-    id: delivery.id,
-    webhook: names.get(delivery.webhook) ?? delivery.webhook,
-    webhook_key: delivery.webhook,
-    state: delivery.state,
-    model: delivery.model,
-    key: delivery.key,
-    request_id: delivery.requestId,
-    event_id: delivery.eventId,
-    committed_at: isoTime(delivery.committedAtMs) ?? '',
-    attempts: delivery.attempts,
-    status: delivery.status,
-    error: delivery.error,
-    detail: delivery.detail === null ? null : mask(delivery.detail),
-    last_attempt_at: isoTime(delivery.lastAttemptMs),
-    duration_ms: delivery.durationMs,
-    next_attempt_at: isoTime(delivery.nextMs),
-    ended_at: isoTime(delivery.endedMs),
-    resent: delivery.isResent,
-  };
+function named(delivery: DeliverySummary, names: ReadonlyMap<string, string>, mask: Mask): NamedDelivery {
+  const shown = { ...delivery, detail: delivery.detail === null ? null : mask(delivery.detail) };
+  return { ...deliveryJson(shown), webhook_name: names.get(delivery.webhook) ?? delivery.webhook };
 }
 
-export function jsonOfMany(host: AdminHost, deliveries: readonly DeliverySummary[]): DeliveryJson[] {
+export function jsonOfMany(host: AdminHost, deliveries: readonly DeliverySummary[]): NamedDelivery[] {
   const names = namesByKey(host);
   const mask = maskOf(host.live.current.loaded);
-  return deliveries.map((delivery) => deliveryJson(delivery, names, mask));
+  return deliveries.map((delivery) => named(delivery, names, mask));
 }
 
 /** A Delivery with everything that is known of it, ready to be shown to this identity. */
 export interface ShownDelivery {
-  readonly summary: DeliveryJson;
-  readonly schema: string;
-  readonly table: string;
-  readonly lsn: string;
-  readonly xid: number;
-  /** JSON text; null where it is not held, or hidden. */
-  readonly event: string | null;
-  readonly request: SentRequest | null;
-  readonly log: readonly LoggedAttempt[];
+  readonly summary: NamedDelivery;
+  /** Secrets masked, and payloads left out where they are hidden. */
+  readonly detail: DeliveryDetail;
   /** Payloads were left out because of the role. */
   readonly isHidden: boolean;
 }
 
 export function showDelivery(
   host: AdminHost,
-  detail: DeliveryDetail,
+  delivery: DeliveryDetail,
   identity: Identity | null,
 ): ShownDelivery {
   const mask = maskOf(host.live.current.loaded);
   const isHidden = !maySeePayloads(host, identity);
   const hidden = (text: string | null) => (isHidden || text === null ? null : mask(text));
-  const { request } = detail;
-  return {
-    summary: deliveryJson(detail, namesByKey(host), mask),
-    schema: detail.schema,
-    table: detail.table,
-    lsn: detail.lsn,
-    xid: detail.xid,
-    event: hidden(detail.event),
+  const maskHeaders = (headers: HeaderList) => headers.map(([name, value]) => [name, mask(value)] as const);
+  const { request } = delivery;
+  const detail: DeliveryDetail = {
+    ...delivery,
+    detail: delivery.detail === null ? null : mask(delivery.detail),
+    event: hidden(delivery.event),
     request:
       request === null
         ? null
         : {
             ...request,
             url: mask(request.url),
-            headers: request.headers.map(([name, value]) => [name, mask(value)] as const),
+            headers: maskHeaders(request.headers),
             body: hidden(request.body),
           },
-    log: detail.log.map((attempt) => ({
+    log: delivery.log.map((attempt) => ({
       ...attempt,
       detail: attempt.detail === null ? null : mask(attempt.detail),
       response:
@@ -114,12 +67,12 @@ export function showDelivery(
           ? null
           : {
               ...attempt.response,
-              headers: attempt.response.headers.map(([name, value]) => [name, mask(value)] as const),
+              headers: maskHeaders(attempt.response.headers),
               body: hidden(attempt.response.body),
             },
     })),
-    isHidden,
   };
+  return { summary: named(delivery, namesByKey(host), mask), detail, isHidden };
 }
 
 /** The command that repeats a request; masked secrets have to be filled in. */
@@ -132,8 +85,4 @@ export function curlOf(request: SentRequest, event: string | null): string {
     ...headers,
     ...(body === null ? [] : [`  --data-binary ${quote(body)}`]),
   ].join(' \\\n');
-}
-
-export function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -75,16 +75,17 @@ describe('a Delivery', () => {
   it('is told with its Event, request and every Attempt', async () => {
     const text = await (await admin.ask('/api/deliveries/d1')).text();
     // Digits beyond 2^53 are those of the row.
-    expect(text).toContain('"data":{"id":9223372036854775807,');
+    expect((JSON.parse(text) as { event: string }).event).toContain('"data":{"id":9223372036854775807,');
     expect(JSON.parse(text)).toMatchObject({
       id: 'd1',
       webhook: 'sessions',
+      webhook_name: 'sessions',
       state: 'failed',
       committed_at: '2026-01-02T03:04:05.000Z',
       table: 'session',
       lsn: '0/1528450',
       request: { method: 'POST', url: 'http://hooks.example/session' },
-      log: [{ status: 503, response: { body: 'busy', truncated: false }, next_attempt_at: null }],
+      log: [{ status: 503, response: { body: 'busy', truncated: false }, next_at: null }],
     });
   });
 

@@ -192,7 +192,7 @@ describe('a viewer', () => {
     await using open = await testAdmin({ admin: { listen: '127.0.0.1:0', tokens, viewer_payloads: true } });
     open.queue.deliveries.push(delivery('d1'));
     expect(await (await open.ask('/api/deliveries/d1', { as: 'viewer' })).text()).toContain(
-      '"data":{"id":9223372036854775807',
+      '9223372036854775807',
     );
   });
 

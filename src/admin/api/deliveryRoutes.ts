@@ -1,11 +1,10 @@
 /** /api/deliveries and /api/tail. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { deliveryDetailJson } from '../../commands/deliveryJson.ts';
 import { WalhookError } from '../../core/errors.ts';
-import { parseJson } from '../../core/json.ts';
-import type { LoggedAttempt } from '../../queue/attempt.ts';
 import { actOnMany, countMany, keysByName, MANY_ACTS, type ManyAct } from '../acts.ts';
 import { toAnswer } from '../answers.ts';
-import { isoTime, jsonOfMany, type ShownDelivery, showDelivery } from '../deliveries.ts';
+import { jsonOfMany, type ShownDelivery, showDelivery } from '../deliveries.ts';
 import { filterOf, queryOf } from '../deliveryQuery.ts';
 import { type AdminHost, adminConfig } from '../host.ts';
 import { Tail } from '../tail.ts';
@@ -124,56 +123,11 @@ function addActRoutes(server: FastifyInstance, host: AdminHost, act: ManyAct): v
   );
 }
 
-function detailJson(shown: ShownDelivery): Readonly<Record<string, unknown>> {
-  const { summary, event, request, log, isHidden, ...rest } = shown;
+function detailJson({ summary, detail, isHidden }: ShownDelivery): Readonly<Record<string, unknown>> {
   return {
-    ...summary,
-    ...rest,
+    ...deliveryDetailJson(detail),
+    webhook_name: summary.webhook_name,
     payloads_hidden: isHidden,
-    event: event === null ? null : eventJson(event),
-    request:
-      request === null
-        ? null
-        : {
-            method: request.method,
-            url: request.url,
-            headers: Object.fromEntries(request.headers),
-            body: request.body,
-            body_is: request.bodyIs,
-            body_bytes: request.bodyBytes,
-          },
-    log: log.map(attemptJson),
-  };
-}
-
-/** A masked secret may have broken its JSON: then it is told as text. */
-function eventJson(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return text;
-  }
-}
-
-function attemptJson(attempt: LoggedAttempt): Readonly<Record<string, unknown>> {
-  const { startedMs, durationMs, responseMs, nextMs, status, error, detail, response } = attempt;
-  return {
-    started_at: isoTime(startedMs),
-    duration_ms: durationMs,
-    response_ms: responseMs,
-    status,
-    error,
-    detail,
-    next_attempt_at: isoTime(nextMs),
-    response:
-      response === null
-        ? null
-        : {
-            headers: Object.fromEntries(response.headers),
-            body: response.body,
-            encoding: response.encoding,
-            truncated: response.isTruncated,
-          },
   };
 }
 

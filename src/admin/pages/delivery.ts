@@ -39,28 +39,29 @@ export function addDeliveryPage(server: FastifyInstance, host: AdminHost): void 
 }
 
 function detail(shown: ShownDelivery, request: FastifyRequest, nowMs: number): Html {
-  const { summary, event, log } = shown;
+  const { summary } = shown;
+  const { event, log, schema, table, lsn, xid } = shown.detail;
   const mayOperate = request.identity !== null && isAllowed(request.identity.role, 'operator');
-  const webhook = `/webhooks/${encodeURIComponent(summary.webhook_key)}`;
+  const webhook = `/webhooks/${encodeURIComponent(summary.webhook)}`;
   return html`<p class="crumbs"><a href="/deliveries">Deliveries</a></p>
     <div class="head"><h1>${summary.model} <code>${summary.key}</code></h1> ${chip(summary.state)}
       <div class="acts">${mayOperate && acts(summary.id, summary.state, request.csrf)}</div></div>
     ${summary.state === 'failed' && summary.detail !== null && notice('bad', html`<b>${summary.error ?? 'failed'}</b> ${summary.detail}`)}
     ${definitions([
-      ['Webhook', html`<a href="${webhook}">${summary.webhook}</a>`],
+      ['Webhook', html`<a href="${webhook}">${summary.webhook_name}</a>`],
       ['Attempts', String(summary.attempts)],
       [
         'Row',
         html`<a href="/deliveries?model=${encodeURIComponent(summary.model)}&amp;key=${encodeURIComponent(summary.key)}">all of this row</a>`,
       ],
-      ['Table', html`<code>${shown.schema}.${shown.table}</code>`],
+      ['Table', html`<code>${schema}.${table}</code>`],
       [
         'Request id',
         summary.request_id === null
           ? html`<span class="muted">unknown</span>`
           : html`<a href="/deliveries?request_id=${encodeURIComponent(summary.request_id)}"><code class="wrap">${summary.request_id}</code></a>`,
       ],
-      ['Transaction', html`LSN <code>${shown.lsn}</code>, xid <code>${shown.xid}</code>`],
+      ['Transaction', html`LSN <code>${lsn}</code>, xid <code>${xid}</code>`],
       ['webhook-id', html`<code class="wrap">${summary.id}</code>`],
     ])}
     <h2>Timeline</h2>
@@ -82,14 +83,14 @@ function acts(id: string, state: string, csrf: string): Html {
     ${!ENDED.has(state) && actButton('/deliveries/cancel', 'Cancel', csrf, { fields, confirm: 'Cancel this Delivery?' })}`;
 }
 
-function timeline({ summary, log }: ShownDelivery, nowMs: number): Html {
+function timeline({ summary, detail: { log } }: ShownDelivery, nowMs: number): Html {
   const committed = isoToMs(summary.committed_at) ?? 0;
-  const next = isoToMs(summary.next_attempt_at);
+  const next = isoToMs(summary.next_at);
   const ended = isoToMs(summary.ended_at);
   return html`<ol class="timeline">
     <li class="good"><b>Committed</b> ${time(committed, nowMs)}</li>
     ${log.map((attempt, i) => step(attempt, i, committed, nowMs))}
-    ${next !== null && html`<li class="warn"><b>Next try</b> <time datetime="${summary.next_attempt_at}">${relative(next - nowMs)}</time></li>`}
+    ${next !== null && html`<li class="warn"><b>Next try</b> <time datetime="${summary.next_at}">${relative(next - nowMs)}</time></li>`}
     ${ended !== null && html`<li class="${summary.state === 'delivered' ? 'good' : 'bad'}"><b>${summary.state}</b> ${time(ended, nowMs)}</li>`}
     ${ended === null && next === null && html`<li><b>${summary.state}</b></li>`}
   </ol>`;
@@ -106,7 +107,7 @@ function step(attempt: LoggedAttempt, i: number, committedMs: number, nowMs: num
   </li>`;
 }
 
-function requestPart({ request, event, isHidden }: ShownDelivery): Html | null {
+function requestPart({ detail: { request, event }, isHidden }: ShownDelivery): Html | null {
   if (request === null) return null;
   const headers = request.headers.map(([name, value]) => `${name}: ${value}`).join('\n');
   return html`<h2>Request, as last sent</h2>
