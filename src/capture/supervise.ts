@@ -17,17 +17,22 @@ import type { Logger } from '../core/logger.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { openPool } from '../database/connect.ts';
 import type { Definitions, LiveDefinitions } from '../definitions/live.ts';
+import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
 import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
 import { parsePosition } from '../enqueue/position.ts';
+import type { Matcher } from '../match/match.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { QueueStore, StoreState } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
+import { readPresetFit } from '../setup/presetFit.ts';
+import { startingWebhooks } from './beforeImages.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
 import { RENEW_MS } from './lease.ts';
+import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
@@ -90,7 +95,7 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
 }
 
 async function captureOverOneConnection(options: CapturingOptions, signal: AbortSignal): Promise<void> {
-  const { services, store, live, clock, log } = options;
+  const { services, store, live, metrics, clock, log } = options;
   await using scope = new Scope();
   const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, {
     statement_timeout: LOOKUP_TIMEOUT_MS,
@@ -99,7 +104,7 @@ async function captureOverOneConnection(options: CapturingOptions, signal: Abort
   scope.defer(() => pool.end());
   await refuseWrongBinding(options, pool);
   const { slot } = live.current.loaded.config.postgres;
-  options.metrics.captureIs('standby');
+  metrics.captureIs('standby');
   const self = { process: options.process, host: hostname(), pid: process.pid };
   const leadership = await standBy({ pool, store, slot, self, clock, log }, signal);
   if (leadership === null) return;
@@ -129,6 +134,9 @@ async function lead(
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
+  const reading = await readingOf(config, pool, log);
+  const matcher = await startingMatcher(definitions, reading.models, pool, log);
+  const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
     pool,
@@ -144,15 +152,14 @@ async function lead(
     await captureOnce(
       {
         target: services.replication,
-        slot: slotName,
-        publication,
-        origin: config.postgres.origin,
+        ...sourceOf(config),
         pool,
         store: new BoundedStore(store, boundsOf(definitions), clock, log),
-        ...definitions.reading,
-        matcher: definitions.matcher,
+        ...reading,
+        matcher,
         definitions: definitions.published === state.definitions ? null : definitions.published,
-        limits: limitsOf(config),
+        misses,
+        limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
@@ -165,6 +172,7 @@ async function lead(
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             watchSlot(options, config, pool, heartbeat, capturing, ended.signal),
+            keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
         clock,
@@ -180,18 +188,34 @@ async function lead(
   }
 }
 
+/** What is read, and how. */
+function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
+  const { slot, plugin, publication, origin } = postgres;
+  return { slot, plugin, publication, origin };
+}
+
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf(config: Config, pool: Pool, log: Logger): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
+}
+
+function startingMatcher(
+  { loaded, webhooks }: Definitions,
+  models: ReadingDefinitions['models'],
+  pool: Pool,
+  log: Logger,
+): Promise<Matcher> {
+  const { slot, publication } = loaded.config.postgres;
+  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+}
+
 /** By Webhook: its backlog and its brake. */
 function boundsOf({ webhooks }: Definitions): ReadonlyMap<string, Bounds> {
   return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
-}
-
-function limitsOf({ limits }: Config): CaptureOptions['limits'] {
-  return {
-    valueBytes: limits.value,
-    eventBytes: limits.event,
-    messageBytes: limits.message,
-    lookahead: limits.lookahead,
-  };
 }
 
 /** After a reload: from where the new definitions hold. */
@@ -199,6 +223,15 @@ function tellDefinitions({ version }: Definitions, { position }: StoreState, log
   if (version === 0) return;
   const lsn = formatLsn(parsePosition(position).lsn);
   log.info({ version, lsn }, 'reloaded definitions hold for Transactions that end after this LSN');
+}
+
+function captureLimits({ limits }: Config): CaptureOptions['limits'] {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
 }
 
 function watchSlot(

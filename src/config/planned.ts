@@ -4,15 +4,7 @@
  */
 import type { Path } from './mistakes.ts';
 
-const PLANNED: readonly string[] = [
-  'postgres.plugin',
-  ...['webhooks.*', 'defaults'].flatMap((parent) =>
-    ['rate_limit', 'ordering'].map((key) => `${parent}.${key}`),
-  ),
-  'rows',
-  'secrets',
-  'alerts',
-];
+const PLANNED: readonly string[] = ['rows', 'secrets', 'alerts'];
 
 const planned = new Set(PLANNED);
 

@@ -3,16 +3,12 @@
  * for `current` when it begins something, and is told when there are others.
  */
 import type { LoadedConfig } from '../config/load.ts';
-import { Matcher } from '../match/match.ts';
-import { defineReading, type ReadingDefinitions } from './reading.ts';
+import { defineReading } from './reading.ts';
 import { defineWebhooks, publishDefinitions, type WebhookDefinition } from './webhooks.ts';
 
 export interface Definitions {
   readonly loaded: LoadedConfig;
   readonly webhooks: readonly WebhookDefinition[];
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly published: string;
   /** How many sets were in force before this one. */
@@ -25,25 +21,25 @@ export interface InForce extends Definitions {
   readonly replaced: AbortSignal;
 }
 
-/** Compiles a configuration. Throws a coded error on what cannot be. */
+/**
+ * Compiles a configuration. Throws a coded error on what cannot be.
+ *
+ * @param remembered name → key of the Webhooks that have had a key
+ */
 export function define(
   loaded: LoadedConfig,
   remembered: ReadonlyMap<string, string>,
   version: number,
 ): Definitions {
+  // A text of a Model that cannot be compiled is told at once, not at each connection.
+  defineReading(loaded.config);
   const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
-  return {
-    loaded,
-    webhooks,
-    reading: defineReading(loaded.config),
-    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
-    published: publishDefinitions(webhooks),
-    version,
-  };
+  return { loaded, webhooks, published: publishDefinitions(webhooks, remembered), version };
 }
 
 export class LiveDefinitions {
   #current: Definitions;
+  #remembered: ReadonlyMap<string, string> = new Map();
   #replaced = new AbortController();
   readonly #listeners: ((definitions: Definitions) => void)[] = [];
 
@@ -57,8 +53,13 @@ export class LiveDefinitions {
 
   /** Compiles the configuration and puts it in force; on a throw the old one stays. Keys are kept by name. */
   replace(loaded: LoadedConfig): Definitions {
-    const keys = new Map(this.#current.webhooks.map(({ match }) => [match.name, match.key]));
-    const next = define(loaded, keys, this.#current.version + 1);
+    const { webhooks, version } = this.#current;
+    const remembered = new Map([
+      ...this.#remembered,
+      ...webhooks.map(({ match }): [string, string] => [match.name, match.key]),
+    ]);
+    const next = define(loaded, remembered, version + 1);
+    this.#remembered = remembered;
     this.#current = next;
     const before = this.#replaced;
     this.#replaced = new AbortController();
@@ -70,7 +71,8 @@ export class LiveDefinitions {
   /** Gives the Webhooks the keys under which the queue knows them. Before anything is built from them. */
   remember(keys: ReadonlyMap<string, string>): void {
     const { loaded, version } = this.#current;
-    if (keys.size > 0) this.#current = define(loaded, keys, version);
+    this.#remembered = keys;
+    this.#current = define(loaded, keys, version);
   }
 
   onReplaced(listener: (definitions: Definitions) => void): void {

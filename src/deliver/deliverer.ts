@@ -46,7 +46,10 @@ export class Deliverer {
   readonly #retired = new Set<Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   readonly #abort = new AbortController();
+  #nextHeartbeatMs = 0;
   #aliveUntilMs = 0;
+  #isListening = false;
+  #isInDoubt = false;
   #isStopping = false;
 
   constructor(options: DelivererOptions) {
@@ -57,38 +60,17 @@ export class Deliverer {
 
   /** Delivers until the signal is aborted, then drains. */
   async run(signal: AbortSignal): Promise<void> {
-    const { store, clock, log } = this.#options;
-    await store.onWake(
-      (webhooks) => this.wake(webhooks),
-      (cancelled) => {
-        for (const lane of this.#lanes.values()) lane.cancel(cancelled);
-      },
-    );
-    let nextHeartbeatMs = 0;
+    const { clock } = this.#options;
     while (!signal.aborted) {
-      try {
-        if (clock.monotonic() >= nextHeartbeatMs) {
-          await this.#heartbeat();
-          nextHeartbeatMs = clock.monotonic() + HEARTBEAT_MS;
-        }
-        this.wake(await store.dueWebhooks(clock.now()));
-      } catch (error) {
-        const known = toWalhookError(error);
-        log.warn({ code: known.code, try: known.remedy }, `queue not reached: ${known.message}`);
-      }
+      await this.#poll();
       await clock.sleep(POLL_MS, signal);
     }
     await this.#drain();
   }
 
-  /** There may be work for these Webhooks, or they were paused or resumed. */
+  /** There may be work for these Webhooks. */
   wake(webhooks: readonly string[]): void {
-    if (this.#isStopping) return;
-    for (const webhook of webhooks) {
-      const target = this.#targets.get(webhook);
-      // The Deliveries of a Webhook that is defined no more wait for it.
-      if (target !== undefined) this.#lane(target).wake();
-    }
+    for (const lane of this.#lanesOf(webhooks)) lane.wake();
   }
 
   /**
@@ -97,24 +79,62 @@ export class Deliverer {
    */
   replaceTargets(targets: readonly DeliverTarget[]): void {
     this.#targets = new Map(targets.map((target) => [target.key, target]));
-    const keys = new Set([...this.#targets.keys(), ...this.#lanes.keys()]);
     for (const lane of this.#lanes.values()) void this.#retire(lane);
     this.#lanes.clear();
-    this.wake([...keys]);
+    this.wake([...this.#targets.keys()]);
   }
 
   async #retire(lane: Lane): Promise<void> {
     this.#retired.add(lane);
-    try {
-      await lane.stop();
-    } catch (error) {
-      // What could not be given back is taken over when this process has told that it lives.
-      const known = toWalhookError(error);
-      this.#options.log.warn({ code: known.code }, `jobs not given back: ${known.message}`);
-    }
+    await lane.stop();
     await lane.close();
     this.#retired.delete(lane);
-    if (!this.#isStopping) this.wake([...this.#targets.keys()]);
+    this.wake([...this.#targets.keys()]);
+  }
+
+  get #allLanes(): Lane[] {
+    return [...this.#lanes.values(), ...this.#retired];
+  }
+
+  /** Other processes say that there is work for these Webhooks, or that they were paused or resumed. */
+  #review(webhooks: readonly string[]): void {
+    for (const lane of this.#lanesOf(webhooks)) void lane.review();
+  }
+
+  #lanesOf(webhooks: readonly string[]): Lane[] {
+    if (this.#isStopping) return [];
+    return webhooks.flatMap((webhook) => {
+      const target = this.#targets.get(webhook);
+      // The Deliveries of a Webhook that is defined no more wait for it.
+      return target === undefined ? [] : [this.#lane(target)];
+    });
+  }
+
+  async #poll(): Promise<void> {
+    const { store, clock, log } = this.#options;
+    try {
+      await this.#heartbeatWhenDue();
+      await this.#listen();
+      await this.#recover();
+      this.wake(await store.dueWebhooks(clock.now()));
+      // Not waited for: a share that is contested must not hold the heartbeat.
+      for (const lane of this.#lanes.values()) void lane.confirm();
+    } catch (error) {
+      const known = toWalhookError(error);
+      log.warn({ code: known.code, try: known.remedy }, `queue not reached: ${known.message}`);
+    }
+  }
+
+  /** Polling finds everything a second later where the store cannot tell. */
+  async #listen(): Promise<void> {
+    if (this.#isListening) return;
+    await this.#options.store.onWake(
+      (webhooks) => this.#review(webhooks),
+      (cancelled) => {
+        for (const lane of this.#allLanes) lane.cancel(cancelled);
+      },
+    );
+    this.#isListening = true;
   }
 
   #lane(target: DeliverTarget): Lane {
@@ -128,6 +148,9 @@ export class Deliverer {
         isAlive: () => this.#options.clock.monotonic() < this.#aliveUntilMs,
         abortSignal: this.#abort.signal,
         onIdle: () => this.#linger(target.key),
+        onDoubt: () => {
+          this.#isInDoubt = true;
+        },
       });
       this.#lanes.set(target.key, lane);
     }
@@ -147,26 +170,51 @@ export class Deliverer {
     this.#lingering.set(webhook, timer);
   }
 
-  async #heartbeat(): Promise<void> {
+  async #heartbeatWhenDue(): Promise<void> {
     const { store, process, clock } = this.#options;
+    if (clock.monotonic() < this.#nextHeartbeatMs) return;
     const wasAlive = clock.monotonic() < this.#aliveUntilMs;
     const askedMs = clock.monotonic();
     await store.heartbeat(process, clock.now(), TIME_TO_LIVE_MS);
     if (!wasAlive) {
-      // Whatever this process does not know it holds was taken by a claim whose answer never came.
-      await store.recover(
-        process,
-        [...this.#lanes.values(), ...this.#retired].flatMap((lane) => lane.jobIds),
-      );
+      // What was in hand may have been taken by another process meanwhile.
+      for (const lane of this.#allLanes) lane.forget();
+      this.#isInDoubt = true;
+      await this.#recover();
     }
     this.#aliveUntilMs = askedMs + TIME_TO_LIVE_MS * 0.8;
+    this.#nextHeartbeatMs = askedMs + HEARTBEAT_MS;
+    if (!wasAlive) for (const lane of this.#lanes.values()) lane.wake();
+  }
+
+  /** Gives back what this process owns in the store and knows nothing of, because an answer was lost. */
+  async #recover(): Promise<void> {
+    if (!this.#isInDoubt) return;
+    const { store, process } = this.#options;
+    const lanes = this.#allLanes;
+    try {
+      // A claim under way would look like one whose answer was lost.
+      await Promise.all(lanes.map((lane) => lane.hold()));
+      this.#isInDoubt = false;
+      await store.recover(
+        process,
+        lanes.flatMap((lane) => lane.jobIds),
+      );
+    } catch (error) {
+      this.#isInDoubt = true;
+      throw error;
+    } finally {
+      for (const lane of lanes) lane.unhold();
+    }
   }
 
   async #drain(): Promise<void> {
     const { shutdownMs, log } = this.#options;
     this.#isStopping = true;
     for (const timer of this.#lingering.values()) clearTimeout(timer);
-    const lanes = [...this.#lanes.values(), ...this.#retired];
+    const lanes = this.#allLanes;
+    const drained = new AbortController();
+    const beating = this.#beatUntil(drained.signal);
     const stopped = Promise.allSettled(lanes.map((lane) => lane.stop()));
     if (!(await settlesWithin(stopped, shutdownMs))) {
       log.warn({ shutdownMs }, 'requests in flight are cut off; they will be sent again');
@@ -174,6 +222,21 @@ export class Deliverer {
     }
     if (!(await settlesWithin(this.#reporter.drain(), LAST_REPORT_MS))) this.#reporter.giveUp();
     await settlesWithin(stopped, LAST_REPORT_MS);
-    await Promise.allSettled(lanes.map((lane) => lane.close()));
+    await settlesWithin(Promise.allSettled(lanes.map((lane) => lane.close())), LAST_REPORT_MS);
+    drained.abort();
+    await beating;
+  }
+
+  /** Stays alive for the others while requests in flight end. */
+  async #beatUntil(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#heartbeatWhenDue();
+      } catch (error) {
+        log.warn({ code: toWalhookError(error).code }, 'queue not reached while draining');
+      }
+      await clock.sleep(POLL_MS, signal);
+    }
   }
 }

@@ -5,6 +5,7 @@
  * nothing of it passes through JSON.parse on its way, so that no digit is lost and no key moves.
  */
 import { WalhookError } from '../core/errors.ts';
+import type { ForeignFormat } from '../core/eventFormat.ts';
 import { hash8 } from '../core/hash.ts';
 
 /** Deliveries in one job. Their bits fit a 32 bit mask. */
@@ -28,8 +29,18 @@ export interface QueuedDelivery {
   readonly committedAtMs: number;
   /** The Event's final JSON text. */
   readonly json: string;
+  /** For a Webhook of another payload format: what of it only the moment of the Change could tell. */
+  readonly frozen?: FrozenPayload;
+  /** The rows whose earlier Deliveries go first (see rows.ts); absent where order does not matter. */
+  readonly rows?: readonly string[];
   /** A sample sent by hand, marked `webhook-test: 1`. */
   readonly isTest?: true;
+}
+
+export interface FrozenPayload {
+  readonly format: ForeignFormat;
+  /** JSON text of `{prechange, postchange}` as that format has them. */
+  readonly snapshots: string;
 }
 
 /** The id that is sent as `webhook-id`: the same in every Attempt, every resend, after every restart. */
@@ -45,6 +56,8 @@ export interface Batch {
   /** Event ids, which sort: where the batch lies in commit order. */
   readonly firstId: string;
   readonly lastId: string;
+  /** Of its one Delivery, where order matters; else empty. */
+  readonly rows: readonly string[];
   /** Commit time of the last one, milliseconds since the Unix epoch. */
   readonly lastMs: number;
   readonly payload: string;
@@ -65,6 +78,7 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
       bytes,
       firstId: first.eventId,
       lastId: last.eventId,
+      rows: first.rows ?? [],
       lastMs: last.committedAtMs,
       payload: encodePayload(current),
     });
@@ -72,10 +86,13 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
     bytes = 0;
   };
   for (const delivery of deliveries) {
-    const more = Buffer.byteLength(delivery.json);
-    if (current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES)) cut();
+    const more = Buffer.byteLength(delivery.json) + Buffer.byteLength(delivery.frozen?.snapshots ?? '');
+    const isFull = current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES);
+    if (isFull || delivery.rows !== undefined) cut();
     current.push(delivery);
     bytes += more;
+    // Where order matters each Delivery is a job of its own, which waits for those of its row.
+    if (delivery.rows !== undefined) cut();
   }
   cut();
   return batches;
@@ -99,6 +116,8 @@ interface Head {
   readonly x: number;
   readonly c: number;
   readonly n: number;
+  /** Absent for walhook's own format; a version that does not know it converts without it. */
+  readonly f?: FrozenPayload;
   readonly b?: number;
   readonly test?: true;
 }
@@ -134,6 +153,7 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
       x: delivery.xid,
       c: delivery.committedAtMs,
       n: delivery.json.length,
+      ...(delivery.frozen === undefined ? {} : { f: delivery.frozen }),
       ...(bytes === delivery.json.length ? {} : { b: bytes }),
       ...(delivery.isTest === true ? { test: true } : {}),
     };
@@ -166,6 +186,7 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
       xid: one.x,
       committedAtMs: one.c,
       json,
+      ...(one.f === undefined ? {} : { frozen: one.f }),
       ...(one.test === true ? { isTest: true } : {}),
     };
   });

@@ -33,8 +33,10 @@ import {
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { entryParameters } from './entries.ts';
+import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
 import { PostgresBackend } from './postgresBackend.ts';
-import { queueSchemaSql } from './schema.ts';
+import { rowSchemaSql } from './rowStatements.ts';
+import { queueSchema, queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
 export interface PostgresStoreOptions {
@@ -53,11 +55,6 @@ const REPEATABLE = new Set(['40P01', '40001']);
 const MAX_REPEATS = 5;
 const UNDEFINED_TABLE = '42P01';
 const INVALID_SCHEMA = '3F000';
-
-/** Where the queue of a prefix lives. */
-export function queueSchema(prefix: string): string {
-  return `${prefix}_queue`;
-}
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
@@ -124,8 +121,12 @@ export class PostgresStore implements QueueStore {
     };
   }
 
+  #schemaSql(): string {
+    return queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema);
+  }
+
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(this.#durable, this.#schemaSql());
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store (format, installation, position) values ($1, $2, $3)
@@ -135,7 +136,7 @@ export class PostgresStore implements QueueStore {
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(this.#durable, this.#schemaSql());
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
@@ -191,6 +192,8 @@ export class PostgresStore implements QueueStore {
         this.#options.clock.now(),
         this.#schema,
         this.#sender,
+        flush.batches.map((batch) => batch.rows[0] ?? null),
+        flush.batches.map((batch) => batch.rows[1] ?? null),
       ],
       'flush',
     );
@@ -251,6 +254,22 @@ export class PostgresStore implements QueueStore {
   async dueWebhooks(nowMs: number): Promise<string[]> {
     const rows = await this.#query<{ webhook: string }>(this.#fast, this.#sql.dueWebhooks, [nowMs], 'due');
     return rows.map((row) => row.webhook);
+  }
+
+  async swapFlow(webhook: string, expected: string | null, next: string) {
+    const rows = await this.#query<{ is_swapped: boolean; current: string | null }>(
+      this.#fast,
+      swapFlowSql(this.#schema),
+      [webhook, expected, next],
+      'swapFlow',
+    );
+    return { isSwapped: rows[0]?.is_swapped === true, current: rows[0]?.current ?? null };
+  }
+
+  async flows(): Promise<ReadonlyMap<string, string>> {
+    const sql = `select webhook, state from ${this.#schema}.flow`;
+    const rows = await this.#query<{ webhook: string; state: string }>(this.#fast, sql);
+    return new Map(rows.map(({ webhook, state }) => [webhook, state]));
   }
 
   async onWake(

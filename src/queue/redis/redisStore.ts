@@ -27,6 +27,7 @@ import {
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
+import { SWAP_FLOW } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
 import {
@@ -126,9 +127,13 @@ export class RedisStore implements QueueStore {
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
-    const all = await this.#redis.call((redis, p) => redis.hgetall(`${p}note`));
-    const found = Object.entries(all).filter(([key]) => key.startsWith(prefix));
-    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+    const keys = (await this.#redis.call((redis, p) => redis.hkeys(`${p}note`)))
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+    if (keys.length === 0) return new Map();
+    const texts = await this.#redis.call((redis, p) => redis.hmget(`${p}note`, ...keys));
+    // One that was removed in between is none.
+    return new Map(keys.flatMap((key, i) => (texts[i] == null ? [] : [[key, texts[i] ?? ''] as const])));
   }
 
   async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
@@ -204,6 +209,16 @@ export class RedisStore implements QueueStore {
 
   async dueWebhooks(nowMs: number): Promise<string[]> {
     return await this.#redis.call((redis, p) => redis.zrangebyscore(`${p}due`, '-inf', nowMs));
+  }
+
+  async swapFlow(webhook: string, expected: string | null, next: string) {
+    const answer = await this.#redis.script(SWAP_FLOW, [webhook, expected ?? '', next]);
+    const [isSwapped, current] = answer as [number, string];
+    return { isSwapped: isSwapped === 1, current: current === '' ? null : current };
+  }
+
+  async flows(): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#redis.call((redis, p) => redis.hgetall(`${p}flow`))));
   }
 
   async onWake(
@@ -346,7 +361,7 @@ function toCounts(fields: Readonly<Record<string, string>>): QueueCounts {
 }
 
 function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
-  return flush.batches.flatMap(({ webhook, size, bytes, firstId, lastId, lastMs, payload }) => {
+  return flush.batches.flatMap(({ webhook, size, bytes, firstId, lastId, lastMs, rows, payload }) => {
     const { head, events } = splitPayload(payload);
     const bound = flush.backlogs?.get(webhook);
     return [
@@ -361,6 +376,7 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
       bound?.max ?? 0,
       bound?.bytes ?? 0,
       bound?.rule ?? '',
+      rows.join(' '),
     ];
   });
 }
