@@ -13,6 +13,7 @@ import {
   type Node,
   parseDocument,
 } from 'yaml';
+import { Secret } from '../core/secret.ts';
 import { formatPath, type Mistake, type Path } from './mistakes.ts';
 import { resolveVariables, type VariableSource } from './variables.ts';
 
@@ -28,12 +29,20 @@ export interface ConfigDocument {
   readonly unresolved: unknown;
   /** Texts that a variable gave: they may stand for a number or boolean. */
   readonly variableTexts: ReadonlySet<string>;
+  /** What each variable and file stands for, by the path that names it. */
+  readonly variableValues: readonly VariableValue[];
   /** Variables and files that could not be resolved, by the path that names them. */
   readonly missingVariables: readonly Mistake[];
   /** Syntax errors. */
   readonly mistakes: readonly Mistake[];
   /** The line of a path, or of its nearest parent that stands in the file. */
   line(path: Path): number | null;
+}
+
+/** The value of one `${…}`. */
+export interface VariableValue {
+  readonly path: Path;
+  readonly value: Secret;
 }
 
 export function parseConfigDocument(text: string, source: VariableSource): ConfigDocument {
@@ -64,13 +73,21 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   };
   try {
     const unresolved = toPlain(document);
-    const { variableTexts, missing } = resolveScalars(document, source);
+    const { variableTexts, variableValues, missing } = resolveScalars(document, source);
     const missingVariables = missing.map(({ path, message }) => ({
       path: formatPath(path),
       line: line(path),
       message,
     }));
-    return { value: toPlain(document), unresolved, variableTexts, missingVariables, mistakes: [], line };
+    return {
+      value: toPlain(document),
+      unresolved,
+      variableTexts,
+      variableValues,
+      missingVariables,
+      mistakes: [],
+      line,
+    };
   } catch (error) {
     // The library counts expansions and gives up with a ReferenceError.
     if (!(error instanceof ReferenceError)) throw error;
@@ -105,6 +122,7 @@ function broken(mistakes: readonly Mistake[]): ConfigDocument {
     value: null,
     unresolved: null,
     variableTexts: new Set(),
+    variableValues: [],
     missingVariables: [],
     mistakes,
     line: () => null,
@@ -137,8 +155,9 @@ interface MissingVariable {
 function resolveScalars(
   document: Document,
   source: VariableSource,
-): { variableTexts: Set<string>; missing: MissingVariable[] } {
+): { variableTexts: Set<string>; variableValues: VariableValue[]; missing: MissingVariable[] } {
   const variableTexts = new Set<string>();
+  const variableValues: VariableValue[] = [];
   const missing: MissingVariable[] = [];
   const resolve = (node: unknown, path: Path): void => {
     if (isMap(node)) {
@@ -153,9 +172,10 @@ function resolveScalars(
       const resolved = resolveVariables(node.value, source);
       node.value = resolved.text;
       if (resolved.isVariable) variableTexts.add(resolved.text);
+      variableValues.push(...resolved.values.map((value) => ({ path, value: new Secret(value) })));
       missing.push(...resolved.missing.map((message) => ({ path, message })));
     }
   };
   resolve(document.contents, []);
-  return { variableTexts, missing };
+  return { variableTexts, variableValues, missing };
 }
