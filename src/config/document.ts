@@ -21,6 +21,8 @@ import { resolveVariables, type VariableSource } from './variables.ts';
 const MAX_FILE_CHARS = 4 * 1_048_576;
 /** How often aliases may be expanded: enough for shared blocks, not for a bomb. */
 const MAX_ALIASES = 1_000;
+/** Levels of lists and objects in one another. */
+const MAX_DEPTH = 500;
 
 export interface ConfigDocument {
   /** The content with variables resolved; null when there are mistakes. */
@@ -61,7 +63,7 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
     line: lines.linePos(error.pos[0]).line,
     message: `not valid YAML: ${error.message.split('\n')[0]}`,
   }));
-  problems.push(...danglingAliases(document, lines));
+  problems.push(...misplaced(document, lines));
   if (problems.length > 0) return broken(problems);
 
   const line = (path: Path): number | null => {
@@ -95,13 +97,19 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   }
 }
 
-/** Aliases of anchors that do not stand before them. Walks without recursion, for a file may nest deeply. */
-function danglingAliases(document: Document, lines: LineCounter): Mistake[] {
+/** Aliases of anchors that do not stand before them, and nesting beyond what others may recurse into. */
+function misplaced(document: Document, lines: LineCounter): Mistake[] {
   const anchors = new Set<string>();
   const mistakes: Mistake[] = [];
-  const waiting: unknown[] = [document.contents];
-  while (waiting.length > 0) {
-    const node = waiting.pop();
+  const waiting: { readonly node: unknown; readonly depth: number }[] = [
+    { node: document.contents, depth: 0 },
+  ];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { node, depth } = next;
+    if (depth > MAX_DEPTH) {
+      return [{ path: '', line: null, message: `expected at most ${MAX_DEPTH} levels of nesting` }];
+    }
+    const within = (inner: unknown) => ({ node: inner, depth: depth + 1 });
     if (isAlias(node)) {
       if (anchors.has(node.source)) continue;
       const line = node.range ? lines.linePos(node.range[0]).line : null;
@@ -111,8 +119,9 @@ function danglingAliases(document: Document, lines: LineCounter): Mistake[] {
       anchors.add(node.anchor);
     }
     // The last one pushed is the next one looked at.
-    if (isMap(node)) for (const { key, value } of node.items.toReversed()) waiting.push(value, key);
-    else if (isSeq(node)) for (const item of node.items.toReversed()) waiting.push(item);
+    if (isMap(node))
+      for (const { key, value } of node.items.toReversed()) waiting.push(within(value), within(key));
+    else if (isSeq(node)) for (const item of node.items.toReversed()) waiting.push(within(item));
   }
   return mistakes;
 }
