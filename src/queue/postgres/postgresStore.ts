@@ -27,6 +27,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
@@ -346,6 +347,18 @@ export class PostgresStore implements QueueStore {
 
   async settleGap(id: number, nowMs: number): Promise<boolean> {
     return (await this.#query(this.#durable, this.#sql.settleGap, [id, nowMs])).length > 0;
+  }
+
+  async inspectServer(): Promise<readonly string[]> {
+    const rows = await this.#query<{ format: number }>(
+      this.#durable,
+      `select format from ${this.#schema}.store`,
+    ).catch((error: unknown) => {
+      if (isNotSetUp(error)) return [];
+      throw error;
+    });
+    requireCurrentFormat(rows[0]?.format ?? null);
+    return [];
   }
 
   durability(): Promise<{ ackDelayMs: number; note: string }> {

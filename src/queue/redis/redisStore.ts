@@ -22,6 +22,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
@@ -49,6 +50,7 @@ import {
   RELEASE,
   REPORT,
 } from './scripts.ts';
+import { readFacts, unsuitable, warnings } from './suitability.ts';
 
 export interface RedisStoreOptions extends RedisLocation {
   /** What the log keeps and how it is sealed; default: everything, in the clear. */
@@ -274,6 +276,22 @@ export class RedisStore implements QueueStore {
 
   async settleGap(id: number, nowMs: number): Promise<boolean> {
     return (await this.#redis.script(SETTLE_GAP, [id, nowMs])) === 1;
+  }
+
+  async inspectServer({
+    requireNoEviction,
+  }: {
+    readonly requireNoEviction: boolean;
+  }): Promise<readonly string[]> {
+    const [info, format] = await this.#redis.call(async (redis, p) => [
+      await redis.info(),
+      await redis.hget(`${p}store`, 'format'),
+    ]);
+    const facts = readFacts(info ?? '');
+    const refused = unsuitable(facts, requireNoEviction);
+    if (refused !== null) throw refused;
+    requireCurrentFormat(format == null ? null : Number(format));
+    return warnings(facts);
   }
 
   async durability(): Promise<{ ackDelayMs: number; note: string }> {
