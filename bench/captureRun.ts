@@ -64,6 +64,7 @@ export async function runCapture(run: CaptureRun): Promise<void> {
         },
         models: [],
         represent: new Map(),
+        ownSchemas: [],
         context: [],
         messageSources: [],
         auditSources: [],

@@ -216,7 +216,7 @@ function report(load: Load, results: ReadonlyMap<string, Result>): void {
   }
 }
 
-async function main(): Promise<void> {
+export async function benchDrain(): Promise<void> {
   const server = await startEmbeddedPostgres({
     settings: { max_wal_size: '4GB', shared_buffers: '256MB', autovacuum: 'off' },
   });
@@ -240,5 +240,3 @@ async function main(): Promise<void> {
     await server.stop();
   }
 }
-
-await main();

@@ -7,6 +7,7 @@
 --   select walhook.untrack('public.orders');
 --   set local walhook.username = 'alice';                      who the session speaks for
 --   select walhook.set_context('alice', 'req-1');              the same in one call
+--   select walhook.mute();                                     this transaction fires nothing
 --
 -- The functions that triggers run never fail and never block the statement that fired them.
 
@@ -100,6 +101,22 @@ $body$;
 
 comment on function walhook.set_context(text, text) is
   'Sets walhook.username and walhook.request_id for this transaction and announces them to walhook.';
+
+-- Makes this whole transaction fire no webhook, before and after the call, where walhook's configuration allows
+-- it (allow_mute: true in a message source of context). For imports and migrations that nobody is to hear of.
+create or replace function walhook.mute()
+returns void
+language plpgsql
+as $body$
+begin
+  if walhook.may_announce() then
+    perform pg_catalog.pg_logical_emit_message(true, 'walhook.mute', '');
+  end if;
+end
+$body$;
+
+comment on function walhook.mute() is
+  'Makes this transaction fire no webhook, where the configuration has allow_mute: true.';
 
 -- BEFORE INSERT OR UPDATE, each row: writes the stamp, NULL when nothing is set. A column that is gone or of
 -- another type is left alone.
@@ -198,8 +215,11 @@ begin
       'alter table %s add column if not exists changed_by text, add column if not exists request_id text', target);
     execute pg_catalog.format(
       'create trigger walhook_stamp before insert or update on %s for each row execute function walhook.stamp()', target);
+    -- An UPDATE that moves a row to another partition deletes it without a DELETE statement.
     execute pg_catalog.format(
-      'create trigger walhook_announce before delete on %s for each statement execute function walhook.announce()', target);
+      'create trigger walhook_announce before %s on %s for each statement execute function walhook.announce()',
+      case when (select c.relkind from pg_catalog.pg_class c where c.oid = target) = 'p' then 'update or delete' else 'delete' end,
+      target);
   else
     execute pg_catalog.format(
       'create trigger walhook_announce before insert or update or delete on %s for each statement execute function walhook.announce()', target);

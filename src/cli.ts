@@ -5,7 +5,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { ListOptions, OperateOptions } from './commands/deliveries.ts';
 import type { DemoOptions } from './commands/demo.ts';
+import type { ExplainOptions } from './commands/explain.ts';
 import type { ImportOptions } from './commands/import.ts';
+import type { InitOptions } from './commands/init.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
 import type { RunOptions } from './commands/run.ts';
@@ -23,6 +25,7 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<Ex
   addDaemonCommands(cli);
   addDeliveryCommands(cli);
   addWebhookCommands(cli);
+  addExplainCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
   try {
@@ -73,6 +76,14 @@ function withConfig(cli: Cli, name: string, description: string): Command {
 }
 
 function addDatabaseCommands(cli: Cli): void {
+  command(cli, 'init', "read a database's catalog and write a commented configuration to start from")
+    .option('-c, --config <file>', 'file to write (default: $WALHOOK_CONFIG, else ./walhook.yaml); - prints')
+    .option('--url <url>', 'of the database (default: $DATABASE_URL, else PGHOST and the like)')
+    .option('--force', 'also over a file that is there')
+    .action(async (options: InitOptions) => {
+      const { init } = await import('./commands/init.ts');
+      cli.exit = await init(options, cli.io);
+    });
   withConfig(cli, 'setup', 'create what the database needs: publication, helper schema, slot')
     .option('--print', 'print the SQL, in sections headed by the role each needs, and run nothing')
     .option('--only <sections>', 'of publication,schema,slot')
@@ -196,6 +207,18 @@ function addWebhookCommands(cli: Cli): void {
     });
 }
 
+function addExplainCommand(cli: Cli): void {
+  withConfig(cli, 'explain', 'why a recent Change of a row did not fire a webhook, or failed')
+    .requiredOption('--webhook <name>', 'name of the webhook')
+    .requiredOption('--key <key>', "the row's key; a JSON array where it has several columns")
+    .option('--model <model>', 'only rows of this model')
+    .option('--json', 'print one JSON object')
+    .action(async (options: ExplainOptions) => {
+      const { explainKey } = await import('./commands/explain.ts');
+      cli.exit = await explainKey(options, cli.io);
+    });
+}
+
 function addOfflineCommands(cli: Cli): void {
   withConfig(cli, 'validate', 'every mistake of the configuration file, offline')
     .option('--test', 'run the rule tests in it')
@@ -212,6 +235,7 @@ function addOfflineCommands(cli: Cli): void {
     .requiredOption('--webhook <name>', 'name of the webhook')
     .requiredOption('--event <file>', 'an Event as JSON, an array of them, or NDJSON; - reads standard input')
     .option('--expect-match', 'exit 1 when an Event does not match')
+    .option('--json', 'print one JSON object for each Event, as it does anyway')
     .action(async (options: TryOptions) => {
       const { tryWebhook } = await import('./commands/try.ts');
       cli.exit = await tryWebhook(options, cli.io);

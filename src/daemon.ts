@@ -14,13 +14,16 @@ import { toWalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
-import { defineReading, type ReadingDefinitions } from './definitions/reading.ts';
-import { defineWebhooks, publishDefinitions, rememberedKeys } from './definitions/webhooks.ts';
+import { defineReading } from './definitions/reading.ts';
+import {
+  defineWebhooks,
+  publishDefinitions,
+  rememberedKeys,
+  type WebhookDefinition,
+} from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
-import type { Bounds } from './enqueue/bounds.ts';
-import { Matcher } from './match/match.ts';
 import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
@@ -72,24 +75,19 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   readonly deliverer: Deliverer | null;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly definitions: string;
-  /** By key. */
-  readonly bounds: ReadonlyMap<string, Bounds>;
 }
 
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
   const { loaded, clock, log, failpoint } = options;
   const state = await untilReached(() => store.state(), options, signal);
-  const webhooks = defineWebhooks(
-    loaded.config,
-    rememberedKeys(state?.definitions ?? null),
-    loaded.templateEnv,
-  );
+  // A text of a Model that cannot be compiled is told at once, not at each connection.
+  defineReading(loaded.config);
+  const remembered = rememberedKeys(state?.definitions ?? null);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
@@ -108,11 +106,9 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
       })
     : null;
   return {
-    reading: defineReading(loaded.config),
-    matcher: new Matcher(webhooks.map((webhook) => webhook.match)),
+    webhooks,
     deliverer,
-    definitions: publishDefinitions(webhooks),
-    bounds: new Map(webhooks.map(({ match, bounds }) => [match.key, bounds])),
+    definitions: publishDefinitions(webhooks, remembered),
   };
 }
 
@@ -128,7 +124,7 @@ function housekeeping(options: DaemonOptions, store: QueueStore, parts: Parts): 
       orphansMs: retention.orphans,
     },
     // Only who captures says which webhooks there are.
-    defined: options.roles.includes('capture') ? () => [...parts.bounds.keys()] : null,
+    defined: options.roles.includes('capture') ? () => parts.webhooks.map(({ match }) => match.key) : null,
     clock: options.clock,
     log: options.log.child({ part: 'queue' }),
   };
@@ -141,10 +137,8 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     services,
     store,
     process: processName(),
-    reading: parts.reading,
-    matcher: parts.matcher,
+    webhooks: parts.webhooks,
     definitions: parts.definitions,
-    bounds: parts.bounds,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
     clock,
     log: log.child({ part: 'capture' }),

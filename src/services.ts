@@ -6,7 +6,7 @@ import type { LoadedConfig } from './config/load.ts';
 import type { QueueConfig } from './config/queueSchema.ts';
 import { WalhookError } from './core/errors.ts';
 import { Secret } from './core/secret.ts';
-import type { PostgresTarget } from './database/connect.ts';
+import { type PostgresTarget, placeOf } from './database/connect.ts';
 import type { OwnService } from './deliver/addresses/ownServices.ts';
 import { isRedisUrl, type QueueLocation } from './queue/open.ts';
 
@@ -48,14 +48,13 @@ function encryptionKeys(setting: QueueConfig['encryption_key']): readonly Secret
 
 /** A queue's writes in the watched WAL would be decoded and thrown away, each one. */
 function refuseWatchedDatabase(watched: string | null, queue: string, isAllowed: boolean): void {
-  if (isAllowed || watched === null || isRedisUrl(queue)) return;
-  const a = new URL(watched);
-  const b = new URL(queue);
-  const port = (url: URL) => url.port || '5432';
-  if (a.hostname === b.hostname && port(a) === port(b) && a.pathname === b.pathname) {
+  if (isAllowed || isRedisUrl(queue)) return;
+  const a = placeOf(watched);
+  const b = placeOf(queue);
+  if (a.host === b.host && a.port === b.port && a.database === b.database) {
     throw new WalhookError(
       'QUEUE_IN_WATCHED_DATABASE',
-      `expected queue.url to name another database than postgres.url, found ${b.pathname.slice(1)} in both`,
+      `expected queue.url to name another database than postgres.url, found ${b.database} in both`,
     );
   }
 }

@@ -36,9 +36,13 @@ export function candidateImages(candidate: Candidate, maxValueBytes: number): Im
   return imagesOf(table, rows, change.kind === 'created', maxValueBytes);
 }
 
-/** Whether an update changed nothing but columns that its Model ignores. Without a before image: no. */
-export function isIgnored({ change, table, rows, touched }: Candidate): boolean {
+/**
+ * Whether an update changed nothing but columns that its Model ignores, and no included row. Without a
+ * before image: no.
+ */
+export function isIgnored({ change, table, rows, touched, memberships }: Candidate): boolean {
   if (change.kind !== 'updated' || touched !== null || table.ignored.size === 0) return false;
+  if (memberships.size > 0) return false;
   if (rows === null || rows.new === null || rows.old.kind !== 'full') return false;
   const old = rows.old.tuple;
   const now = rows.new;

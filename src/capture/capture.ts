@@ -11,11 +11,12 @@ import type { AuditSource } from '../change/auditContext.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import type { ContextOption, ModelOptions } from '../change/table.ts';
 import type { Clock } from '../core/clock.ts';
-import { WalhookError } from '../core/errors.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Plugin } from '../core/plugins.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
@@ -31,13 +32,17 @@ import { DatabaseLookups } from '../represent/lookups.ts';
 import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
-import type { RepresentOptions } from '../represent/shape.ts';
+import { type RepresentOptions, Shapes } from '../represent/shape.ts';
+import { decoderFor } from './messageDecoder.ts';
+import type { MissLog } from './misses.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
 export interface CaptureOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
+  /** The slot's; default pgoutput. */
+  readonly plugin?: Plugin;
   readonly publication: string;
   readonly origin?: 'any' | 'none';
   /** For the catalog and look-ups. */
@@ -46,6 +51,8 @@ export interface CaptureOptions {
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
@@ -57,6 +64,8 @@ export interface CaptureOptions {
     readonly messageBytes: number;
     readonly lookahead: number;
   };
+  /** Where Changes that do not fire are noted, if anywhere. */
+  readonly misses?: MissLog;
   /** For one round of look-ups. */
   readonly lookupTimeoutMs: number;
   /** How long an acknowledgement trails its flush. */
@@ -101,15 +110,7 @@ export async function captureOnce(
   const { clock, log } = options;
   await using scope = new Scope();
   const acker = new Acker(options.ackDelayMs, start.slot.confirmedFlushLsn);
-  const stream = await ReplicationStream.open({
-    target: options.target,
-    slot: options.slot,
-    publication: options.publication,
-    origin: options.origin ?? 'any',
-    maxMessageBytes: options.limits.messageBytes,
-    clock,
-    confirmable: () => acker.confirmable(clock.monotonic()),
-  });
+  const stream = await openStream(options, acker);
   scope.defer(() => stream.close());
   const position = parsePosition(start.state.position);
   refusePositionAhead(position, stream.walEnd);
@@ -133,6 +134,7 @@ export async function captureOnce(
     definitions: options.definitions,
     onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
+    onFailed: (error) => stream.fail(toWalhookError(error)),
     clock,
     log,
     failpoint: options.failpoint,
@@ -142,6 +144,8 @@ export async function captureOnce(
   const stop = () => stream.stopReading();
   signal.addEventListener('abort', stop, { once: true });
   scope.defer(() => signal.removeEventListener('abort', stop));
+  // Aborted while the connection was opened: the signal says it no second time.
+  if (signal.aborted) stop();
 
   log.info(
     { slot: options.slot, lsn: formatLsn(start.slot.confirmedFlushLsn), position: start.state.position },
@@ -162,6 +166,20 @@ export async function captureOnce(
   await enqueuer.drain();
   await watch.finish();
   stream.sendStatus();
+}
+
+function openStream(options: CaptureOptions, acker: Acker): Promise<ReplicationStream> {
+  const { target, slot, publication, limits, clock } = options;
+  return ReplicationStream.open({
+    target,
+    slot,
+    plugin: options.plugin ?? 'pgoutput',
+    publication,
+    origin: options.origin ?? 'any',
+    maxMessageBytes: limits.messageBytes,
+    clock,
+    confirmable: () => acker.confirmable(clock.monotonic()),
+  });
 }
 
 /** After a failover to a standby that was behind, skipping by such a position would skip what is new. */
@@ -187,15 +205,30 @@ function newSession(
   const includes = new IncludedRows(lookups, tables, rows);
   const representer = new Representer({ tables, rows, includes, log });
   const { generation } = start.state.installation;
-  const settler = new Settler({ enqueuer, representer, tables, rows, generation, limits, clock, log });
+  const shapes = new Shapes(represent);
+  const { misses = null } = options;
+  const settler = new Settler({
+    enqueuer,
+    representer,
+    tables,
+    rows,
+    shapes,
+    generation,
+    limits,
+    misses,
+    clock,
+    log,
+  });
   return new CaptureSession({
     ...options,
+    decoder: decoderFor(options.plugin ?? 'pgoutput', catalog, publication),
     catalog,
     tables,
     rows,
     includes,
     enqueuer,
     settler,
+    shapes,
     onStatusWanted,
     onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,

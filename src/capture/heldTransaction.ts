@@ -3,7 +3,7 @@
  * an audit row, a message, another Change of the same row. Bounded in number and bytes; what does not fit
  * goes out with what is known by then.
  */
-import { type AuditRow, type AuditSource, auditContext } from '../change/auditContext.ts';
+import { type AuditRow, AuditRows, type AuditSource } from '../change/auditContext.ts';
 import type { MessageContext } from '../change/messageContext.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
@@ -38,13 +38,17 @@ export class HeldTransaction {
   readonly #maxChanges: number;
   readonly #changes: HeldChange[] = [];
   readonly #joins: HeldJoin[] = [];
-  /** By the place of the audit source, then by the key of the audit row. */
-  readonly #audit = new Map<number, Map<string, AuditRow>>();
+  /** By the place of the audit source. */
+  readonly #audit: Map<number, AuditRows>;
   #bytes = 0;
 
-  /** @param maxChanges `limits.lookahead` */
-  constructor(maxChanges: number) {
+  /**
+   * @param maxChanges `limits.lookahead`
+   * @param before what was held of the same Transaction until it was too much: its audit rows stay
+   */
+  constructor(maxChanges: number, before: HeldTransaction | null = null) {
     this.#maxChanges = maxChanges;
+    this.#audit = before === null ? new Map() : before.#audit;
   }
 
   get changes(): readonly HeldChange[] {
@@ -77,8 +81,8 @@ export class HeldTransaction {
 
   /** An audit row: the last image of it in the Transaction counts. */
   holdAudit(source: number, key: string, row: AuditRow): void {
-    const rows = this.#audit.get(source) ?? new Map<string, AuditRow>();
-    rows.set(key, { ...row, index: rows.get(key)?.index ?? row.index });
+    const rows = this.#audit.get(source) ?? new AuditRows(this.#maxChanges);
+    rows.hold(key, row);
     this.#audit.set(source, rows);
   }
 
@@ -90,8 +94,8 @@ export class HeldTransaction {
     text: (column: string) => string | null,
   ): MessageContext | null {
     const options = sources[source];
-    const rows = [...(this.#audit.get(source)?.values() ?? [])];
-    return options === undefined || rows.length === 0 ? null : auditContext(options, rows, index, text);
+    const rows = this.#audit.get(source);
+    return options === undefined || rows === undefined ? null : rows.contextOf(options, index, text);
   }
 }
 

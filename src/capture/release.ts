@@ -19,7 +19,6 @@ import { columnTexts, type HeldTransaction, membershipOf, touchedOwners } from '
 export interface OwnerTable {
   readonly model: string;
   readonly table: Table;
-  readonly shape: Shape;
   readonly includes: readonly IncludeOptions[];
 }
 
@@ -62,7 +61,10 @@ function rowItems(held: HeldTransaction): Item[] {
 }
 
 /** Keys before and after a Change; null where the row has no key, or it was not sent. */
-function keysOf(table: Table, rows: RowImages | null): { keyBefore: string | null; keyAfter: string | null } {
+export function keysOf(
+  table: Table,
+  rows: RowImages | null,
+): { keyBefore: string | null; keyAfter: string | null } {
   if (rows === null || table.key.length === 0) return { keyBefore: null, keyAfter: null };
   const keyAfter = rows.new === null ? null : keyOfRow(table, rows);
   if (rows.old.kind === 'none') return { keyBefore: keyAfter === null ? null : keyAfter, keyAfter };
@@ -101,13 +103,16 @@ function targetsOf(
 }
 
 function foldedCandidates(items: readonly Item[], held: HeldTransaction, facts: ReleaseFacts): Candidate[] {
-  const byModel = new Map<string, Item[]>();
+  // By table, not by model: rows from before the table was altered have other columns.
+  const byTable = new Map<Table, Item[]>();
   for (const item of items) {
     const { model } = item.table;
     if (!facts.matcher.watching(model).some((target) => collapses(target, model, facts))) continue;
-    byModel.set(model, [...(byModel.get(model) ?? []), item]);
+    const group = byTable.get(item.table);
+    if (group === undefined) byTable.set(item.table, [item]);
+    else group.push(item);
   }
-  return [...byModel.values()].flatMap((group) =>
+  return [...byTable.values()].flatMap((group) =>
     collapse(group).flatMap((folded) => {
       const own = folded.items.find((item) => item.touched === null) ?? folded.items[0];
       if (own === undefined) return [];
@@ -130,7 +135,7 @@ function candidateFrom(
   const owner = facts.owner(item.table.model);
   const key = item.keyAfter ?? item.keyBefore;
   const memberships = new Map(
-    (owner?.includes ?? []).flatMap((include) => {
+    (held.joins.length === 0 ? [] : (owner?.includes ?? [])).flatMap((include) => {
       const constants = facts.constants(include);
       if (constants === null || key === null) return [];
       const membership = membershipOf(held.joins, include, key, constants);

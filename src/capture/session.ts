@@ -17,7 +17,6 @@ import { type Change, TransactionReader } from '../change/transaction.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { CommitMessage, Relation, WalMessage } from '../decode/messages.ts';
-import { PgoutputDecoder } from '../decode/pgoutput.ts';
 import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { isBefore, type Position } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
@@ -31,11 +30,12 @@ import {
   plainOptions,
   type RepresentOptions,
   type Shape,
-  shapeOf,
+  type Shapes,
 } from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
 import { HEARTBEAT_PREFIX } from './heartbeat.ts';
 import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
+import type { MessageDecoder } from './messageDecoder.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
@@ -44,17 +44,21 @@ export interface SessionOptions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
   readonly matcher: Matcher;
   /** `limits.lookahead` */
   readonly maxHeld: number;
+  readonly decoder: MessageDecoder;
   readonly catalog: Catalog;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
   readonly includes: IncludedRows;
   readonly enqueuer: Enqueuer;
   readonly settler: Settler;
+  readonly shapes: Shapes;
   readonly log: Logger;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
@@ -91,7 +95,6 @@ const MAX_WANTED = 2_500;
 
 export class CaptureSession {
   readonly #options: SessionOptions;
-  readonly #decoder = new PgoutputDecoder();
   readonly #reader: TransactionReader;
   readonly #known = new Map<number, Announced>();
   readonly #owners = new Map<string, OwnerTable>();
@@ -126,17 +129,23 @@ export class CaptureSession {
         await this.#keepalive(frame.walEnd, frame.replyRequested);
         continue;
       }
-      const message =
+      const { decoder } = this.#options;
+      const decoded =
         frame.tag === 'data'
-          ? this.#decoder.decode(frame.buffer, frame.start, frame.end)
-          : this.#decoder.decodeHead(frame.head, frame.bytes);
-      if (message.tag === 'relation') await this.#describe(message.relation);
+          ? decoder.decode(frame.buffer, frame.start, frame.end)
+          : decoder.decodeHead(frame.head, frame.bytes);
+      const message = decoded instanceof Promise ? await decoded : decoded;
+      if ('relation' in message && !this.#isKnown(message.relation)) await this.#describe(message.relation);
+      if (message.tag === 'truncate') {
+        for (const relation of message.relations)
+          if (!this.#isKnown(relation)) await this.#describe(relation);
+      }
       if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
         this.#options.onHeartbeat(message.content);
       }
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
-      if (commit !== null && this.#held !== null) await this.#release(false);
+      if (commit !== null && this.#held !== null) await this.#releaseWhole();
       else if (this.#held?.isFull === true) await this.#releaseEarly();
       else if (this.#candidates.length >= MAX_CANDIDATES || this.#wanted >= MAX_WANTED) await this.#settle();
     }
@@ -159,6 +168,10 @@ export class CaptureSession {
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
+  #isKnown(relation: Relation): boolean {
+    return this.#known.get(relation.oid)?.relation === relation;
+  }
+
   async #describe(relation: Relation): Promise<void> {
     const before = this.#known.get(relation.oid);
     // A table of another shape: what was described with the old one is described anew.
@@ -166,15 +179,15 @@ export class CaptureSession {
       this.#options.tables.clear();
       this.#options.rows.clear();
     }
-    const table = isWatchable(relation) ? await this.#knownTable(relation) : null;
+    const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
     this.#known.set(relation.oid, { relation, id: `${relation.schema}.${relation.name}`, table });
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, context, matcher, auditSources } = this.#options;
+    const { catalog, models, represent, shapes, context, matcher, auditSources } = this.#options;
     const table = describeTable(relation, await catalog.facts(relation), models, context);
     const options = represent.get(table.model) ?? plainOptions(table.model);
-    const shape = shapeOf(table, options);
+    const shape = shapes.of(table);
     const isNamed = (one: { readonly schema: string; readonly table: string }) =>
       one.schema === relation.schema && one.table === relation.name;
     const joins = [...represent.values()].flatMap(({ model, includes }) =>
@@ -184,12 +197,14 @@ export class CaptureSession {
     );
     const audits = auditSources.flatMap((source, i) => (isNamed(source) ? [i] : []));
     if (options.includes.length > 0) {
-      this.#owners.set(table.model, { model: table.model, table, shape, includes: options.includes });
+      this.#owners.set(table.model, { model: table.model, table, includes: options.includes });
     }
-    // An audit table's own rows are context, not Events, unless a Webhook names it.
+    // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
+    // Event of its own unless a Webhook names the table.
+    const speaksOfOthers = audits.length > 0 || joins.some(({ include }) => include.touch);
     const targets = matcher
       .watching(table.model)
-      .filter((target) => audits.length === 0 || target.models.includes(table.model));
+      .filter((target) => !speaksOfOthers || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
     return { table, shape, isWatched: targets.length > 0, audits, joins };
   }
@@ -210,7 +225,7 @@ export class CaptureSession {
     const related = await tables.find(place.schema, place.table);
     if (related === null) return;
     const { table } = related;
-    this.#owners.set(model, { model, table, shape: shapeOf(table, options), includes: options.includes });
+    this.#owners.set(model, { model, table, includes: options.includes });
   }
 
   #intake(change: Change): void {
@@ -220,6 +235,10 @@ export class CaptureSession {
     const { id, table: known } = announced;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    if (change.kind === 'deleted' && this.#options.represent.has(known.table.model)) {
+      const images = change.row?.images() ?? null;
+      if (images !== null) rows.holdGone(known.table, images.old);
+    }
     for (const source of known.audits) this.#audit(change, known.table, source);
     for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
     if (!known.isWatched) return;
@@ -295,6 +314,12 @@ export class CaptureSession {
     });
   }
 
+  /** The Transaction is complete. */
+  async #releaseWhole(): Promise<void> {
+    await this.#release(false);
+    if (this.#options.enqueuer.staged >= MAX_WANTED) await this.#settle();
+  }
+
   /** The Transaction is longer than may be held back: what is known so far has to do. */
   async #releaseEarly(): Promise<void> {
     const { log, maxHeld } = this.#options;
@@ -310,22 +335,28 @@ export class CaptureSession {
   }
 
   async #release(isPartial: boolean): Promise<void> {
+    const { matcher, auditSources, maxHeld, log } = this.#options;
     const held = this.#held;
-    this.#held = null;
+    this.#held = held !== null && isPartial ? new HeldTransaction(maxHeld, held) : null;
     // Of Transactions before, and of this one where it was too long to be held back.
     await this.#settleCandidates();
-    if (held === null || this.#reader.messages.isMuted) return;
-    const { matcher, auditSources } = this.#options;
+    if (held === null || held.isEmpty) return;
+    if (this.#reader.messages.isMuted) {
+      log.debug({ changes: held.changes.length }, 'a Transaction fires nothing: walhook.mute() was called');
+      return;
+    }
     const candidates = releaseTransaction(held, {
       matcher,
       auditSources,
       lastMessages: isPartial ? null : this.#reader.messages,
-      shapeOf: (table) => this.#known.get(table.relation.oid)?.table?.shape ?? this.#shapeOfOwner(table),
+      shapeOf: (table) => this.#options.shapes.of(table),
       owner: (model) => this.#owners.get(model) ?? null,
       constants: (include) => this.#constants.get(include) ?? null,
     });
-    for (let at = 0; at < candidates.length; at += MAX_CANDIDATES) {
-      await this.#options.settler.settle(candidates.slice(at, at + MAX_CANDIDATES));
+    const { settler, enqueuer } = this.#options;
+    for (const portion of portions(candidates)) {
+      await settler.settle(portion);
+      if (enqueuer.staged >= MAX_WANTED) await enqueuer.spill();
     }
   }
 
@@ -336,29 +367,43 @@ export class CaptureSession {
     if (candidates.length > 0) await this.#options.settler.settle(candidates);
   }
 
-  #shapeOfOwner(table: Table): Shape {
-    return this.#owners.get(table.model)?.shape ?? shapeOf(table, plainOptions(table.model));
-  }
-
   /** Afterwards everything read so far is covered, but for what is held back. */
   async #settle(): Promise<void> {
     await this.#settleCandidates();
     const { enqueuer } = this.#options;
     if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
     this.#ended = null;
-    await enqueuer.makeRoom();
     const { open } = this.#reader;
-    if (open === null || (this.#held !== null && !this.#held.isEmpty)) return;
-    enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
-    enqueuer.flush();
-    await enqueuer.ready();
+    if (open !== null && (this.#held === null || this.#held.isEmpty)) {
+      enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
+      enqueuer.flush();
+    }
+    await enqueuer.makeRoom();
   }
 }
 
+/** What is settled at once, of what was held back. */
+function portions(candidates: readonly Candidate[]): Candidate[][] {
+  const all: Candidate[][] = [];
+  let wanted = MAX_WANTED;
+  for (const candidate of candidates) {
+    const last = all.at(-1);
+    if (last === undefined || last.length >= MAX_CANDIDATES || wanted >= MAX_WANTED) {
+      all.push([candidate]);
+      wanted = 0;
+    } else {
+      last.push(candidate);
+    }
+    wanted += candidate.targets.length;
+  }
+  return all;
+}
+
 /** Whether anything later in a Transaction can speak of a Change before it. */
-function looksAhead({ auditSources, matcher, represent }: SessionOptions): boolean {
+function looksAhead({ auditSources, messageSources, matcher, represent }: SessionOptions): boolean {
   return (
     auditSources.length > 0 ||
+    messageSources.some((source) => source.allowMute) ||
     matcher.anyCollapses ||
     [...represent.values()].some(
       ({ model, includes }) => includes.length > 0 && matcher.watching(model).length > 0,

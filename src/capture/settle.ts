@@ -5,38 +5,48 @@
 import { EMPTY_IMAGE, type Images } from '../change/images.ts';
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError } from '../core/errors.ts';
+import type { EventFormat } from '../core/eventFormat.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { decide, type Verdict } from '../match/decide.ts';
 import type { MatchTarget } from '../match/match.ts';
 import type { QueuedDelivery } from '../queue/delivery.ts';
+import { rowsOf } from '../queue/rows.ts';
 import {
   type BuiltEvent,
   buildEvent,
   buildUnreadableEvent,
   type UnreadableReason,
 } from '../represent/event.ts';
+import { frozenSnapshots } from '../represent/frozen.ts';
 import type { RelatedRows } from '../represent/relatedRows.ts';
 import type { RelatedTables } from '../represent/relatedTables.ts';
 import type { Part } from '../represent/render.ts';
-import type { Representer, RowItem } from '../represent/representer.ts';
+import type { RepresentedRow, Representer, RowItem } from '../represent/representer.ts';
+import type { Shapes } from '../represent/shape.ts';
 import { TextTuple } from '../represent/textTuple.ts';
 import { viewOfChange } from '../represent/view.ts';
 import { type Candidate, candidateImages, isIgnored, keyOf } from './candidate.ts';
 import { textOf } from './heldTransaction.ts';
+import type { MissLog } from './misses.ts';
+import { missOf, noteMisses } from './noteMisses.ts';
+import { keysOf } from './release.ts';
 
 export interface SettlerOptions {
   readonly enqueuer: Enqueuer;
   readonly representer: Representer;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
+  readonly shapes: Shapes;
   readonly generation: string;
   readonly limits: {
     readonly valueBytes: number;
     readonly eventBytes: number;
     readonly messageBytes: number;
   };
+  /** Where Changes that do not fire are noted; null: nowhere. */
+  readonly misses: MissLog | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -47,7 +57,10 @@ interface Considered {
   readonly images: Images;
   verdicts: readonly Verdict[];
   parts: readonly Part[] | null;
+  included: RepresentedRow['included'];
 }
+
+const NONE_INCLUDED: RepresentedRow['included'] = new Map();
 
 export class Settler {
   readonly #options: SettlerOptions;
@@ -73,7 +86,7 @@ export class Settler {
 
   /** Rows that were only touched are read; those that are gone are dropped. */
   async #readTouched(candidates: readonly Candidate[]): Promise<Candidate[]> {
-    const { tables, rows, log } = this.#options;
+    const { tables, rows, shapes, log } = this.#options;
     const byTable = new Map<string, Candidate[]>();
     for (const candidate of candidates) {
       if (candidate.touched === null) continue;
@@ -94,7 +107,9 @@ export class Settler {
           const row = found.get(one.touched ?? '');
           if (row === undefined || related === null) continue;
           const tuple = new TextTuple(row);
-          read.set(one, { ...one, table: related.table, rows: { old: { kind: 'full', tuple }, new: tuple } });
+          const images = { old: { kind: 'full', tuple }, new: tuple } as const;
+          // As it was looked up: the catalog knows columns that are not streamed, e.g. generated ones.
+          read.set(one, { ...one, table: related.table, shape: shapes.of(related.table), rows: images });
         }
       } catch (error) {
         log.warn({ table: name, err: error }, `touched rows not read: ${toWalhookError(error).message}`);
@@ -113,22 +128,39 @@ export class Settler {
       if (candidate.touched !== null && candidate.rows === null) {
         return this.#failAll(candidate, 'lookup', 'the touched row could not be read');
       }
-      if (isIgnored(candidate)) return null;
+      if (isIgnored(candidate)) {
+        this.#noteIgnored(candidate);
+        return null;
+      }
       const images = candidateImages(candidate, this.#options.limits.valueBytes);
-      const one: Considered = { candidate, images, verdicts: [], parts: null };
+      const one: Considered = { candidate, images, verdicts: [], parts: null, included: NONE_INCLUDED };
       one.verdicts = targets.map((target) => this.#decide(one, target));
-      return isForNobody(one) ? null : one;
+      if (!isForNobody(one)) return one;
+      this.#note(one);
+      return null;
     } catch (error) {
       // A row that cannot be read must not stop the stream, now and again after every restart.
       return this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
     }
   }
 
-  #decide({ candidate, images, parts }: Considered, target: MatchTarget): Verdict {
+  #note(one: Considered): void {
+    if (this.#options.misses !== null) noteMisses(this.#options.misses, one);
+  }
+
+  #noteIgnored(candidate: Candidate): void {
+    for (const { key } of candidate.targets) {
+      this.#options.misses?.add(key, () => missOf(candidate, 'ignore_changes', []));
+    }
+  }
+
+  #decide({ candidate, images, parts, included }: Considered, target: MatchTarget): Verdict {
     const { change, table, shape, context } = candidate;
     const { before, after } = images;
+    const { format } = target;
+    const known = parts === null ? null : included;
     return decide(target, context, () =>
-      viewOfChange({ change, table, shape, context, before, after, parts }),
+      viewOfChange({ change, table, shape, context, before, after, parts, included: known, format }),
     );
   }
 
@@ -136,6 +168,7 @@ export class Settler {
     const represented = await this.#options.representer.represent(open.map(rowItem));
     open.forEach((one, i) => {
       one.parts = represented[i]?.parts ?? null;
+      one.included = represented[i]?.included ?? NONE_INCLUDED;
       one.verdicts = one.verdicts.map((verdict, at) => {
         const target = one.candidate.targets[at];
         return verdict.kind === 'pending' && target !== undefined ? this.#decide(one, target) : verdict;
@@ -143,9 +176,11 @@ export class Settler {
     });
   }
 
-  #enqueue({ candidate, images, verdicts, parts }: Considered): void {
+  #enqueue(one: Considered): void {
+    const { candidate, images, verdicts, parts, included } = one;
     const { enqueuer, generation, limits, clock } = this.#options;
     const { change, table, context, shape, targets } = candidate;
+    this.#note(one);
     if (isForNobody({ verdicts })) return;
     const key = candidate.touched ?? keyOf(candidate);
     const data = parts === null ? null : { shape, parts };
@@ -158,11 +193,25 @@ export class Settler {
       this.#failAll(candidate, 'undecodable', toWalhookError(error).message);
       return;
     }
-    const delivery = deliveryOf(candidate, event, key);
+    const plain = deliveryOf(candidate, event, key);
+    const inFormat = new Map<EventFormat, QueuedDelivery>([['walhook', plain]]);
+    const deliveryFor = (format: EventFormat): QueuedDelivery => {
+      const known = inFormat.get(format);
+      if (known !== undefined || format === 'walhook') return known ?? plain;
+      const snapshots = frozenSnapshots({ table, shape, ...images, included }, format);
+      // Of an Event that had to lose values its own snapshots will have to do.
+      const fits = Buffer.byteLength(snapshots) <= limits.eventBytes;
+      const delivery: QueuedDelivery = fits ? { ...plain, frozen: { format, snapshots } } : plain;
+      inFormat.set(format, delivery);
+      return delivery;
+    };
     targets.forEach((target, i) => {
       const verdict = verdicts[i];
-      if (verdict?.kind === 'matched') enqueuer.add(target.key, delivery);
-      else if (verdict?.kind === 'failed') {
+      if (verdict === undefined || verdict.kind === 'not_matched') return;
+      const delivery = deliveryFor(target.format);
+      if (verdict.kind === 'matched') {
+        enqueuer.add(target.key, target.ordersRows === true ? inOrder(candidate, delivery) : delivery);
+      } else if (verdict.kind === 'failed') {
         const { reason, detail } = verdict;
         enqueuer.addFailed({
           webhook: target.key,
@@ -195,6 +244,12 @@ export class Settler {
     }
     return null;
   }
+}
+
+/** The Delivery with the rows whose earlier ones go first. */
+function inOrder({ table, rows, touched }: Candidate, delivery: QueuedDelivery): QueuedDelivery {
+  const keyBefore = touched === null ? keysOf(table, rows).keyBefore : null;
+  return { ...delivery, rows: rowsOf(delivery, keyBefore) };
 }
 
 function isForNobody({ verdicts }: Pick<Considered, 'verdicts'>): boolean {

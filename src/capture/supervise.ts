@@ -15,17 +15,21 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
-import type { ReadingDefinitions } from '../definitions/reading.ts';
-import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
+import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
+import { boundsOf, type WebhookDefinition } from '../definitions/webhooks.ts';
+import { BoundedStore } from '../enqueue/bounds.ts';
 import type { Matcher } from '../match/match.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
-import { type Capturing, captureOnce } from './capture.ts';
+import { readPresetFit } from '../setup/presetFit.ts';
+import { startingWebhooks } from './beforeImages.ts';
+import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { checkHistory, putProgress } from './history.ts';
 import { RENEW_MS } from './lease.ts';
+import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
@@ -36,13 +40,9 @@ export interface CapturingOptions {
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  /** How rows are read: models, representation, context. */
-  readonly reading: ReadingDefinitions;
-  readonly matcher: Matcher;
+  readonly webhooks: readonly WebhookDefinition[];
   /** What is published of the webhooks in force. */
   readonly definitions: string;
-  /** By Webhook: its backlog and its brake. */
-  readonly bounds: ReadonlyMap<string, Bounds>;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
   readonly clock: Clock;
@@ -124,18 +124,15 @@ async function lead(
   const state = await store.state();
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
-  const history = {
-    pool,
-    replication: services.replication,
-    store,
-    slotName,
-    publication,
-    nowMs: clock.now(),
-  };
+  const { replication } = services;
+  const history = { pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
+  const reading = await readingOf(options, pool);
+  const matcher = await startingMatcher(options, reading.models, pool);
+  const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
     pool,
@@ -151,20 +148,14 @@ async function lead(
     await captureOnce(
       {
         target: services.replication,
-        slot: slotName,
-        publication,
-        origin: config.postgres.origin,
+        ...sourceOf(config),
         pool,
-        store: new BoundedStore(store, options.bounds, clock, log),
-        ...options.reading,
-        matcher: options.matcher,
+        store: new BoundedStore(store, boundsOf(options.webhooks), clock, log),
+        ...reading,
+        matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
-        limits: {
-          valueBytes: config.limits.value,
-          eventBytes: config.limits.event,
-          messageBytes: config.limits.message,
-          lookahead: config.limits.lookahead,
-        },
+        misses,
+        limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
@@ -173,6 +164,7 @@ async function lead(
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             watchSlot(options, pool, heartbeat, capturing, ended.signal),
+            keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
         clock,
@@ -186,6 +178,39 @@ async function lead(
     ended.abort();
     await leading;
   }
+}
+
+/** What is read, and how. */
+function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
+  const { slot, plugin, publication, origin } = postgres;
+  return { slot, plugin, publication, origin };
+}
+
+/** How rows are read: models, representation, context, as far as the database has what the preset names. */
+async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+  const fit = await readPresetFit(pool, config);
+  if (fit.notes.length > 0) {
+    log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
+  }
+  return defineReading(fit.config);
+}
+
+function startingMatcher(
+  { config, webhooks, log }: CapturingOptions,
+  models: ReadingDefinitions['models'],
+  pool: Pool,
+): Promise<Matcher> {
+  const { slot, publication } = config.postgres;
+  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+}
+
+function captureLimits({ limits }: Config): CaptureOptions['limits'] {
+  return {
+    valueBytes: limits.value,
+    eventBytes: limits.event,
+    messageBytes: limits.message,
+    lookahead: limits.lookahead,
+  };
 }
 
 function watchSlot(

@@ -51,8 +51,10 @@ export interface ForeignKey {
 export interface TableFacts {
   /** Names of the primary key's columns in key order; empty without one. */
   readonly primaryKey: readonly string[];
-  /** Whether a trigger of walhook.track stamps `changed_by` and `request_id`. */
+  /** Whether walhook.track has made `changed_by` and `request_id` columns that its trigger stamps. */
   readonly isTracked: boolean;
+  /** Whether that trigger fires; a disabled one leaves the name of the last editor where it stands. */
+  readonly isStamping: boolean;
   /** Types of the columns that are not plain built-in ones, by OID. */
   readonly types: ReadonlyMap<number, ColumnType>;
   readonly foreignKeys: readonly ForeignKey[];
@@ -85,15 +87,13 @@ export type ContextOption =
 /** The columns that walhook.track adds. */
 const TRACKED = { username: 'changed_by', requestId: 'request_id' } as const;
 
-/** Schemas whose Changes are never Events: the server's, walhook's own and its queue's. */
-export function isWatchable(relation: Relation): boolean {
-  const { schema } = relation;
-  return !(
-    schema === 'walhook' ||
-    schema === 'walhook_queue' ||
-    schema === 'information_schema' ||
-    schema.startsWith('pg_')
-  );
+/**
+ * Whether Changes of a table can be Events. Those of the server's schemas never are.
+ *
+ * @param ownSchemas walhook's own and that of its queue
+ */
+export function isWatchable({ schema }: Relation, ownSchemas: readonly string[]): boolean {
+  return !(ownSchemas.includes(schema) || schema === 'information_schema' || schema.startsWith('pg_'));
 }
 
 /** Default: the table's name; `schema.table` outside public, or where a configured Model has the name. */
@@ -185,7 +185,7 @@ function sourcesOf(
       requestId: place(names.requestId),
       trust: option.kind === 'tracked' ? 'changed' : option.trust,
       isStamped:
-        facts.isTracked &&
+        facts.isStamping &&
         names.username === TRACKED.username &&
         (names.requestId === TRACKED.requestId || names.requestId === null),
     };

@@ -82,6 +82,9 @@ export class TransactionReader {
       case 'truncate':
         for (const relation of message.relations) emit(this.#change('truncated', relation, null, 0));
         return null;
+      case 'unpublished':
+        this.#nextIndex += 1;
+        return null;
       case 'begin':
         this.#open = { xid: message.xid, commitLsn: message.commitLsn, committedAtUs: message.committedAtUs };
         this.#nextIndex = 0;

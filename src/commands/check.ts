@@ -1,7 +1,13 @@
 /** `walhook check`: preflight of database and queue, each finding with its remedy. */
+import { companionTables } from '../config/watchedTables.ts';
 import { Scope } from '../core/lifecycle.ts';
+import { beforeImageFindings, missingBeforeImages } from '../definitions/beforeImages.ts';
+import { defineReading } from '../definitions/reading.ts';
+import { defineWebhooks } from '../definitions/webhooks.ts';
 import { checkDatabase, type Finding } from '../setup/check.ts';
+import { presetFindings, readPresetFit } from '../setup/presetFit.ts';
 import { readDatabaseState } from '../setup/state.ts';
+import { readWal2jsonTables, wal2jsonFindings } from '../setup/wal2json.ts';
 import { loadConfigFile } from './configFile.ts';
 import { namesOf, openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
@@ -11,17 +17,35 @@ export async function check(options: CommonOptions, io: CommandIo): Promise<Exit
   const loaded = loadConfigFile(options, io);
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
-  const { config } = loaded;
-  const findings = checkDatabase({
-    state: await readDatabaseState(client, namesOf(loaded)),
-    slot: config.postgres.slot,
-    publication: config.postgres.publication,
-    plugin: 'pgoutput',
-    patterns: config.postgres.tables,
-    modelTables: config.models.map((model) => model.table),
+  const fit = await readPresetFit(client, loaded.config);
+  const { config } = fit;
+  const { slot, publication, plugin, tables: patterns } = config.postgres;
+  const modelTables = config.models.map((model) => model.table);
+  const state = await readDatabaseState(client, namesOf(loaded));
+  const database = checkDatabase({
+    state,
+    environment: config.environment,
+    slot,
+    publication,
+    plugin,
+    patterns,
+    modelTables,
+    companions: companionTables(config),
     store: await store.state(),
     durability: (await store.durability()).note,
   });
+  const ofPreset = presetFindings(fit);
+  // What is said of the preset's tables together need not be said of one of them.
+  const isSaid = ofPreset.some(({ code }) => code === 'NO_BEFORE_IMAGE');
+  const ofPlugin =
+    plugin === 'wal2json' ? wal2jsonFindings(await readWal2jsonTables(client, publication, modelTables)) : [];
+  const missing = missingBeforeImages(defineWebhooks(config), defineReading(config).models, state.tables);
+  const findings = [
+    ...database.filter(({ code }) => code !== 'NO_BEFORE_IMAGE' || !isSaid),
+    ...ofPreset,
+    ...ofPlugin,
+    ...beforeImageFindings(missing),
+  ];
   const problems = findings.filter((finding) => finding.level === 'problem');
   if (options.json === true) {
     io.out(line(JSON.stringify({ ok: problems.length === 0, findings })));

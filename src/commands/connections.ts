@@ -6,9 +6,9 @@ import { WalhookError } from '../core/errors.ts';
 import type { Scope } from '../core/lifecycle.ts';
 import { connect } from '../database/connect.ts';
 import { openQueue } from '../queue/open.ts';
-import { queueSchema } from '../queue/postgres/postgresStore.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { type Services, servicesOf } from '../services.ts';
+import { ownSchemas } from '../setup/ownSchemas.ts';
 import type { Names } from '../setup/state.ts';
 
 export interface OpenServices {
@@ -41,6 +41,6 @@ export function namesOf({ config }: LoadedConfig): Names {
   return {
     slot: config.postgres.slot,
     publication: config.postgres.publication,
-    ownSchemas: ['walhook', queueSchema(config.queue.prefix)],
+    ownSchemas: ownSchemas(config.queue.prefix),
   };
 }

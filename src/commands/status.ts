@@ -72,7 +72,7 @@ function oldestOf({ oldest_transaction: oldest }: StatusReport['slot']): string 
 function webhookLines({ webhooks }: StatusReport): string[] {
   if (webhooks.length === 0) return ['no webhook has had a Delivery yet'];
   const rows = webhooks.map((row) => [
-    row.webhook + (row.isPaused ? ' (paused)' : ''),
+    row.webhook + (row.isPaused ? ' (paused)' : row.parked === null ? '' : ` (parked: ${row.parked.reason})`),
     ...[row.waiting, row.delayed, row.active, row.failed, row.deliveredTotal].map(String),
   ]);
   const table = [['webhook', 'waiting', 'delayed', 'active', 'failed', 'delivered'], ...rows];

@@ -4,6 +4,7 @@ import { type Leader, leaderOf, readLease } from '../capture/lease.ts';
 import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatLsn } from '../core/lsn.ts';
+import { decodeFlow } from '../queue/flow.ts';
 import { type Gap, readGaps } from '../queue/historyGaps.ts';
 import type { QueueCounts, QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
@@ -70,7 +71,11 @@ export interface StatusReport {
   };
   /** Stretches of Changes known not to have been delivered, oldest first. */
   readonly gaps: readonly Gap[];
-  readonly webhooks: readonly (QueueCounts & { readonly webhook: string })[];
+  readonly webhooks: readonly (QueueCounts & {
+    readonly webhook: string;
+    /** The receiver is down and requests wait; null where they go out. */
+    readonly parked: { readonly since: string; readonly until: string; readonly reason: string } | null;
+  })[];
 }
 
 /** Reads everything anew. `client` is the watched database's. */
@@ -140,7 +145,7 @@ export async function readStatus(
       durability: (await store.durability()).note,
     },
     gaps: await readGaps(store),
-    webhooks: [...(await store.counts())].map(([webhook, counts]) => ({ webhook, ...counts })),
+    webhooks: await readWebhooks(store),
   };
 }
 
@@ -164,4 +169,20 @@ async function readConsumer(
   );
   const row = rows[0];
   return row === undefined ? null : { client: row.client, lagSeconds: row.lag };
+}
+
+async function readWebhooks(store: QueueStore): Promise<StatusReport['webhooks']> {
+  const flows = await store.flows();
+  return [...(await store.counts())].map(([webhook, counts]) => ({
+    webhook,
+    ...counts,
+    parked: parkedOf(flows.get(webhook) ?? null),
+  }));
+}
+
+function parkedOf(flow: string | null): StatusReport['webhooks'][number]['parked'] {
+  const { park } = decodeFlow(flow);
+  if (park === null) return null;
+  const time = (ms: number) => new Date(ms).toISOString();
+  return { since: time(park.sinceMs), until: time(park.untilMs), reason: park.reason };
 }

@@ -2,7 +2,7 @@
  * The configuration file as YAML: parsed once, variables resolved on its scalars, and every path of the
  * result traceable to its line.
  */
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { formatPath, type Mistake, type Path } from './mistakes.ts';
 import { resolveVariables, type VariableSource } from './variables.ts';
 
@@ -37,11 +37,12 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
     merge: true,
     intAsBigInt: true,
   });
-  const problems = [...document.errors, ...document.warnings].map((error) => ({
+  const problems: Mistake[] = [...document.errors, ...document.warnings].map((error) => ({
     path: '',
     line: lines.linePos(error.pos[0]).line,
     message: `not valid YAML: ${error.message.split('\n')[0]}`,
   }));
+  problems.push(...danglingAliases(document, lines));
   if (problems.length > 0) return broken(problems);
 
   const line = (path: Path): number | null => {
@@ -65,6 +66,27 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
     if (!(error instanceof ReferenceError)) throw error;
     return broken([{ path: '', line: null, message: 'expected fewer expansions of aliases' }]);
   }
+}
+
+/** Aliases of anchors that do not stand before them. */
+function danglingAliases(document: Document, lines: LineCounter): Mistake[] {
+  const anchors = new Set<string>();
+  const mistakes: Mistake[] = [];
+  visit(document, {
+    Value: (_key, node) => {
+      if (node.anchor !== undefined) anchors.add(node.anchor);
+    },
+    Alias: (_key, { source, range }) => {
+      if (anchors.has(source)) return;
+      const line = range ? lines.linePos(range[0]).line : null;
+      mistakes.push({
+        path: '',
+        line,
+        message: `expected an anchor &${source} before *${source}, found none`,
+      });
+    },
+  });
+  return mistakes;
 }
 
 function broken(mistakes: readonly Mistake[]): ConfigDocument {
@@ -107,14 +129,14 @@ function resolveScalars(
 ): { variableTexts: Set<string>; missing: MissingVariable[] } {
   const variableTexts = new Set<string>();
   const missing: MissingVariable[] = [];
-  const visit = (node: unknown, path: Path): void => {
+  const resolve = (node: unknown, path: Path): void => {
     if (isMap(node)) {
       for (const pair of node.items) {
-        visit(pair.value, [...path, isScalar(pair.key) ? String(pair.key.value) : '?']);
+        resolve(pair.value, [...path, isScalar(pair.key) ? String(pair.key.value) : '?']);
       }
     } else if (isSeq(node)) {
       node.items.forEach((item, i) => {
-        visit(item, [...path, i]);
+        resolve(item, [...path, i]);
       });
     } else if (isScalar(node) && typeof node.value === 'string' && node.value.includes('${')) {
       const resolved = resolveVariables(node.value, source);
@@ -123,6 +145,6 @@ function resolveScalars(
       missing.push(...resolved.missing.map((message) => ({ path, message })));
     }
   };
-  visit(document.contents, []);
+  resolve(document.contents, []);
   return { variableTexts, missing };
 }

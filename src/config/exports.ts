@@ -26,7 +26,7 @@ export interface TranslatedList {
 }
 
 /** What only an export has. */
-const MARKERS = [
+export const EXPORT_MARKERS: readonly string[] = [
   'payload_url',
   'content_types',
   'object_types',
@@ -77,6 +77,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   type_delete: 'deleted',
 };
 
+/** Every key that an export may have and a webhook has not. */
+export const EXPORT_KEYS: readonly string[] = [...EXPORT_MARKERS, ...MEANINGLESS];
+
 const EVENT_TYPES: Readonly<Record<string, string>> = {
   object_created: 'created',
   object_updated: 'updated',
@@ -117,7 +120,7 @@ export function isRuleless(entry: unknown): entry is Raw {
 
 /** Whether an entry is an export at all. */
 export function isExport(entry: unknown): entry is Raw {
-  return isObject(entry) && MARKERS.some((key) => Object.hasOwn(entry, key));
+  return isObject(entry) && EXPORT_MARKERS.some((key) => Object.hasOwn(entry, key));
 }
 
 /** Place of a webhook in the list → places of the rules that call it. */

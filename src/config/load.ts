@@ -7,6 +7,7 @@ import { type ConfigDocument, parseConfigDocument } from './document.ts';
 import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { isPlanned } from './planned.ts';
+import { withPreset } from './presets/preset.ts';
 import { type Config, configSchema, keysAt } from './schema.ts';
 import type { VariableSource } from './variables.ts';
 
@@ -122,7 +123,7 @@ interface Prepared {
 function prepare(content: unknown, needsServices: boolean): Prepared {
   const translated = translateExports(listAt(content, 'webhooks'));
   const { value, findings } = withoutPlanned(withWebhooks(content, translated.entries), []);
-  const root: Record<string, unknown> = isObject(value) ? { ...value } : {};
+  const root: Record<string, unknown> = isObject(value) ? withPreset(value) : {};
   const all = [...findings];
   if (!isObject(value)) all.push({ path: [], message: 'expected an object with the key queue and others' });
   if (!needsServices) {
@@ -171,18 +172,19 @@ function withoutPlanned(value: unknown, path: Path): { value: unknown; findings:
     return { value: items.map((item) => item.value), findings: items.flatMap((item) => item.findings) };
   }
   if (!isObject(value)) return { value, findings: [] };
-  const kept: Record<string, unknown> = {};
+  const kept: [string, unknown][] = [];
   const findings: Finding[] = [];
   for (const [key, item] of Object.entries(value)) {
     if (isPlanned([...path, key])) {
       findings.push({ path: [...path, key], message: 'is not available yet in this version of walhook' });
     } else {
       const inner = withoutPlanned(item, [...path, key]);
-      kept[key] = inner.value;
+      kept.push([key, inner.value]);
       findings.push(...inner.findings);
     }
   }
-  return { value: kept, findings };
+  // Not by assignment: a key __proto__ would vanish.
+  return { value: Object.fromEntries(kept), findings };
 }
 
 function parse(prepared: Prepared, document: ConfigDocument): { config: Config | null; findings: Finding[] } {
@@ -193,8 +195,14 @@ function parse(prepared: Prepared, document: ConfigDocument): { config: Config |
     parsed = configSchema.safeParse(value);
   }
   if (parsed.success) return { config: parsed.data, findings: duplicateNames(value) };
+  const isFromVariable = (path: Path) => {
+    const text = valueAt(prepared.value, path);
+    return typeof text === 'string' && document.variableTexts.has(text);
+  };
   const findings = parsed.error.issues
-    .flatMap((issue) => describeIssue(issue, (path) => valueAt(value, path), keysAt))
+    .flatMap((issue) =>
+      describeIssue(issue, { valueAt: (path) => valueAt(value, path), isFromVariable, keysAt }),
+    )
     .filter((finding) => !prepared.isInherited(finding.path));
   return { config: null, findings: [...findings, ...duplicateNames(value)] };
 }
@@ -255,7 +263,23 @@ function duplicateNames(value: unknown): Finding[] {
       else findings.push({ path: [list, i, 'name'], message: `is the name of ${list}[${first}] already` });
     });
   }
-  return findings;
+  return [...findings, ...sharedTables(listAt(value, 'models'))];
+}
+
+/** One table, one Model: its rows have one name and one shape. */
+function sharedTables(models: readonly unknown[]): Finding[] {
+  const seen = new Map<string, number>();
+  return models.flatMap((model, i) => {
+    const table = isObject(model) ? model['table'] : undefined;
+    if (typeof table !== 'string') return [];
+    const name = table.includes('.') ? table : `public.${table}`;
+    const first = seen.get(name);
+    if (first !== undefined) {
+      return [{ path: ['models', i, 'table'], message: `is the table of models[${first}] already` }];
+    }
+    seen.set(name, i);
+    return [];
+  });
 }
 
 const PG_VARIABLES = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE', 'PGUSER'];

@@ -23,17 +23,19 @@ export interface Finding {
   readonly message: string;
 }
 
-/**
- * Rewrites a validation issue.
- *
- * @param valueAt the value at a path of the file
- * @param keysAt the keys that an object at a path may have
- */
-export function describeIssue(
-  issue: z.core.$ZodIssue,
-  valueAt: (path: Path) => unknown,
-  keysAt: (path: Path) => readonly string[],
-): Finding[] {
+/** What is known of the file that an issue is about. */
+export interface IssueView {
+  /** The value at a path. */
+  valueAt(path: Path): unknown;
+  /** A variable gave the value: it may be a secret that was set to the wrong name. */
+  isFromVariable(path: Path): boolean;
+  /** The keys that an object at a path may have. */
+  keysAt(path: Path): readonly string[];
+}
+
+/** Rewrites a validation issue. */
+export function describeIssue(issue: z.core.$ZodIssue, view: IssueView): Finding[] {
+  const { valueAt, keysAt } = view;
   const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
   switch (issue.code) {
     case 'unrecognized_keys':
@@ -42,24 +44,24 @@ export function describeIssue(
         message: `unknown key${suggestion(key, keysAt(path))}`,
       }));
     case 'invalid_union':
-      return describeUnion(issue.errors, path, valueAt, keysAt);
+      return describeUnion(issue.errors, path, view);
     case 'invalid_type':
       if (valueAt(path) === undefined) return [{ path, message: `is required: ${articled(issue.expected)}` }];
       // A field that has words of its own says more than its type.
       if (!issue.message.startsWith('Invalid')) {
-        return [{ path, message: `${issue.message}, found ${found(valueAt(path), path)}` }];
+        return [{ path, message: `${issue.message}, found ${found(view, path)}` }];
       }
-      return [{ path, message: `expected ${articled(issue.expected)}, found ${found(valueAt(path), path)}` }];
+      return [{ path, message: `expected ${articled(issue.expected)}, found ${found(view, path)}` }];
     case 'invalid_value': {
       const values = issue.values.map(String).join(', ');
       const only = issue.values.length === 1 ? '' : 'one of ';
-      return [{ path, message: `expected ${only}${values}, found ${found(valueAt(path), path)}` }];
+      return [{ path, message: `expected ${only}${values}, found ${found(view, path)}` }];
     }
     case 'too_small':
     case 'too_big':
-      return [{ path, message: describeBound(issue, found(valueAt(path), path)) }];
+      return [{ path, message: describeBound(issue, found(view, path)) }];
     default:
-      return [{ path, message: `${issue.message}, found ${found(valueAt(path), path)}` }];
+      return [{ path, message: `${issue.message}, found ${found(view, path)}` }];
   }
 }
 
@@ -75,8 +77,7 @@ function describeBound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig,
 function describeUnion(
   options: readonly (readonly z.core.$ZodIssue[])[],
   path: Path,
-  valueAt: (path: Path) => unknown,
-  keysAt: (path: Path) => readonly string[],
+  view: IssueView,
 ): Finding[] {
   const isShape = (issues: readonly z.core.$ZodIssue[]) =>
     !issues.some((issue) => issue.code === 'invalid_type' && issue.path.length === 0);
@@ -88,13 +89,11 @@ function describeUnion(
     return [
       {
         path,
-        message: `expected ${[...new Set(expected)].join(' or ')}, found ${found(valueAt(path), path)}`,
+        message: `expected ${[...new Set(expected)].join(' or ')}, found ${found(view, path)}`,
       },
     ];
   }
-  return meant.flatMap((issue) =>
-    describeIssue({ ...issue, path: [...path, ...issue.path] }, valueAt, keysAt),
-  );
+  return meant.flatMap((issue) => describeIssue({ ...issue, path: [...path, ...issue.path] }, view));
 }
 
 function articled(type: string): string {
@@ -113,7 +112,9 @@ function articled(type: string): string {
 const CONFIDENTIAL = /secret|token|password|url|key|headers|body/;
 const MAX_FOUND = 60;
 
-function found(value: unknown, path: Path): string {
+function found(view: IssueView, path: Path): string {
+  const value = view.valueAt(path);
+  if (view.isFromVariable(path)) return 'what a variable gave';
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'an object';

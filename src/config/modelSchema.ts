@@ -27,6 +27,10 @@ export const modelSchema = z.strictObject({
   table: tableName().describe('schema.table'),
   display: z.string().min(1).nullable().default(null).describe('A template over data.'),
   url: z.string().min(1).nullable().default(null).describe('A template over data.'),
+  texts: z
+    .record(z.string().min(1), z.string().min(1))
+    .default({})
+    .describe('Further members of data made by templates over the others, by name.'),
   naming: z
     .enum(['columns', 'fields'])
     .default('columns')
@@ -40,6 +44,23 @@ export const modelSchema = z.strictObject({
     .default({})
     .describe('Column → value → label; in data such a value is {value, label}.'),
   include: z.record(z.string().min(1), include).default({}),
+  fields: z
+    .array(z.string().min(1))
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe('The members of data in their order; null: all. What is not named stays in snapshots.'),
+  brief: z
+    .array(z.string().min(1))
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe('The members of the row where it stands in the data of another; null: as fields.'),
+  snapshot_order: z
+    .array(z.string().min(1))
+    .nullable()
+    .default(null)
+    .describe('Order of snapshots where payload_format is that of another application.'),
   exclude: z.array(z.string()).default([]).describe('Columns that do not exist after decoding.'),
   ignore_changes: z
     .array(z.string())

@@ -4,16 +4,7 @@
  */
 import type { Path } from './mistakes.ts';
 
-const PLANNED: readonly string[] = [
-  'postgres.plugin',
-  'admin',
-  ...['webhooks.*', 'defaults'].flatMap((parent) =>
-    ['rate_limit', 'ordering'].map((key) => `${parent}.${key}`),
-  ),
-  'rows',
-  'secrets',
-  'alerts',
-];
+const PLANNED: readonly string[] = ['admin', 'rows', 'secrets', 'alerts'];
 
 const planned = new Set(PLANNED);
 

@@ -4,16 +4,19 @@
  */
 import { z } from 'zod';
 import { ADDRESS_POLICIES } from '../core/addressRules.ts';
+import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
 import { allowedAddress, count, duration, identifier, size, tableName, url } from './fields.ts';
+import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
+import { PRESET_NAMES } from './presets/preset.ts';
 import { queueSchema, retentionSchema } from './queueSchema.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
 
-const postgres = z.strictObject({
+const postgresKeys = z.strictObject({
   url: url(['postgres:', 'postgresql:'], 'expected a URL such as postgres://user@host:5432/database')
     .nullable()
     .default(null)
@@ -33,6 +36,10 @@ const postgres = z.strictObject({
       key: z.string().nullable().default(null).describe('Path of a PEM file.'),
     })
     .prefault({}),
+  plugin: z
+    .enum(PLUGINS)
+    .default('pgoutput')
+    .describe("The slot's output plugin. wal2json where pgoutput cannot be used; docs/wal2json.md."),
   slot: identifier('slot name').default('walhook'),
   publication: identifier('publication name').default('walhook'),
   tables: z
@@ -57,6 +64,11 @@ const postgres = z.strictObject({
     .describe(
       'WAL that the slot should never keep, e.g. 10GiB. The smaller of this and max_slot_wal_keep_size counts.',
     ),
+});
+
+const postgres = postgresKeys.refine(({ plugin, origin }) => plugin === 'pgoutput' || origin === 'any', {
+  path: ['origin'],
+  error: 'expected any: wal2json does not know where a row comes from',
 });
 
 const trust = z
@@ -135,7 +147,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Cloud metadata services and the database and queue of walhook are always refused.'),
   preset: z
-    .enum(['peering-manager'])
+    .enum(PRESET_NAMES)
     .nullable()
     .default(null)
     .describe('Models, context and choices of an application.'),
@@ -180,17 +192,19 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 
-/** The JSON Schema of the file, for editors. */
+/** The JSON Schema of the file, for editors: what the parser takes, exports and variables included. */
 export function configJsonSchema(): Record<string, unknown> {
-  return {
-    title: 'walhook configuration',
-    ...z.toJSONSchema(configSchema, { io: 'input' }),
-  };
+  return { title: 'walhook configuration', ...withVariables(withExports(configShape())) };
+}
+
+/** The shape of the file once its variables are resolved and its exports translated, for the reference. */
+export function configShape(): Record<string, unknown> {
+  return z.toJSONSchema(configSchema, { io: 'input' });
 }
 
 /** The keys that an object at a path of the file may have, for suggestions. */
 export function keysAt(path: Path): readonly string[] {
-  let node: JsonSchema | undefined = z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
+  let node: JsonSchema | undefined = configShape() as JsonSchema;
   for (const part of path) {
     const choices: readonly JsonSchema[] = node?.anyOf ?? (node === undefined ? [] : [node]);
     node = choices

@@ -22,7 +22,7 @@ export function deriveKeys(
     let key = remembered.get(name);
     if (key === undefined) {
       const slug = slugOf(name);
-      key = slug !== '' && !taken.has(slug) ? slug : withHash(slug, name);
+      key = slug !== '' && !taken.has(slug) ? slug : withHash(slug, name, taken);
     }
     taken.add(key);
     keys.set(name, key);
@@ -36,6 +36,11 @@ function slugOf(name: string): string {
   return slug.slice(0, MAX_KEY).replaceAll(/^-+|-+$/g, '');
 }
 
-function withHash(slug: string, name: string): string {
-  return [slug.slice(0, MAX_KEY - 9), hash8(name)].filter((part) => part !== '').join('-');
+/** A name may spell out the hashed key of another: then the hash is of the name and a number. */
+function withHash(slug: string, name: string, taken: ReadonlySet<string>): string {
+  for (let tries = 0; ; tries += 1) {
+    const hash = hash8(tries === 0 ? name : `${name}#${tries}`);
+    const key = [slug.slice(0, MAX_KEY - 9), hash].filter((part) => part !== '').join('-');
+    if (!taken.has(key)) return key;
+  }
 }

@@ -1,5 +1,6 @@
 /** The shape of a webhook in the configuration file. */
 import { z } from 'zod';
+import { EVENT_FORMATS } from '../core/eventFormat.ts';
 import { count, duration, secret, url } from './fields.ts';
 import { backlogSchema, brakeSchema } from './queueSchema.ts';
 
@@ -53,11 +54,17 @@ const settings = {
       'Several changes of one row in one Transaction become one Event. Default: where a model touches.',
     ),
   http_method: z.enum(HTTP_METHODS).default('POST'),
-  http_content_type: z.string().min(1).max(128).default('application/json'),
+  http_content_type: z
+    .string()
+    .max(128)
+    .regex(/^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/, {
+      error: 'expected a content type such as application/json, in printable ASCII',
+    })
+    .default('application/json'),
   additional_headers: z.string().default('').describe('A template; one `Name: value` per line of its text.'),
   body_template: z.string().default('').describe('A template; empty: the Event as JSON.'),
   payload_format: z
-    .enum(['walhook', 'peering-manager', 'netbox'])
+    .enum(EVENT_FORMATS)
     .default('walhook')
     .describe('Names and values in body and templates.'),
   undefined: z
@@ -90,13 +97,24 @@ const settings = {
     .describe('An HTTP proxy. It resolves names and dials: the address policy is then for it to keep.'),
   timeout: duration(100, 600_000).prefault('15s').describe('For one Attempt as a whole.'),
   retry: retry.prefault({}),
+  ordering: z
+    .enum(['none', 'row'])
+    .default('none')
+    .describe(
+      'row: Deliveries of one row go out in commit order, also through retries and over all processes.',
+    ),
   on_gone: z
     .enum(['pause', 'fail'])
     .optional()
     .describe('After a 410 response. Default: pause; fail where the url is a template.'),
   brake: brakeSchema.default(null),
   backlog: backlogSchema.prefault({}),
-  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once.'),
+  concurrency: count(1, 1_000).default(8).describe('Requests in flight at once, over all processes.'),
+  rate_limit: z
+    .strictObject({ max: count(1, 100_000), per: duration(100, DAY_MS) })
+    .nullable()
+    .default(null)
+    .describe('Requests started, over all processes, e.g. {max: 100, per: 1s}.'),
 };
 
 export const webhookSchema = z.strictObject({

@@ -15,9 +15,11 @@ export const NO_FAILPOINT: Failpoint = { reach: () => undefined };
 /** @param setting e.g. `after_flush:20`; empty or undefined sets none */
 export function failpointFrom(setting: string | undefined, kill: () => void): Failpoint {
   if (!setting) return NO_FAILPOINT;
-  const [name, times = '1'] = setting.split(':');
-  if (!FAILPOINTS.some((known) => known === name) || !/^\d+$/.test(times)) {
-    throw new RangeError(`WALHOOK_FAILPOINT: expected one of ${FAILPOINTS.join(', ')} and a count`);
+  const [name, times = '1', ...rest] = setting.split(':');
+  const isCount = /^\d+$/.test(times) && Number(times) > 0;
+  // One that can never strike would make a fault test that cannot fail.
+  if (!FAILPOINTS.some((known) => known === name) || !isCount || rest.length > 0) {
+    throw new RangeError(`WALHOOK_FAILPOINT: expected one of ${FAILPOINTS.join(', ')} and a count from 1`);
   }
   let left = Number(times);
   return {

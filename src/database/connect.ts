@@ -194,6 +194,22 @@ export function connectionError(error: unknown, target: PostgresTarget, config: 
   });
 }
 
+/** Which database a URL (or PGHOST and its like) names, as the client library reads it. */
+export interface DatabasePlace {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+}
+
+/** All names of this machine are one: `localhost`. */
+export function placeOf(url: string | null): DatabasePlace {
+  const { connectionString } = splitTls(url, NO_TLS);
+  const { host, port, database, user } = new Client(connectionString === null ? {} : { connectionString });
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+  const isHere = name === 'localhost' || name === '::1' || /^127\./.test(name) || name.startsWith('/');
+  return { host: isHere ? 'localhost' : name, port, database: database ?? user ?? '' };
+}
+
 function reason(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reason(error.errors[0]);
   const code = causeCode(error);

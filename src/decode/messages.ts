@@ -111,6 +111,14 @@ export interface IgnoredMessage {
   readonly tag: 'ignored';
 }
 
+/**
+ * A row Change, or one truncated table, of a table that is not published, from a plugin that knows of no
+ * publication. It is nobody's Change, and counts as one in its Transaction.
+ */
+export interface UnpublishedMessage {
+  readonly tag: 'unpublished';
+}
+
 export type WalMessage =
   | BeginMessage
   | CommitMessage
@@ -119,4 +127,5 @@ export type WalMessage =
   | LogicalMessage
   | RelationMessage
   | OversizedMessage
+  | UnpublishedMessage
   | IgnoredMessage;

@@ -1,6 +1,6 @@
 /**
  * What is wrong with a configuration beyond its shape: templates and conditions that cannot be compiled,
- * models that stand in each other's way, names of columns that were excluded, rule tests of no webhook.
+ * names of columns that were excluded, rule tests of no webhook.
  *
  * Works on the file as written, so that these mistakes are told beside those of its shape, all at once.
  */
@@ -19,7 +19,6 @@ export function checkConfig(result: LoadResult): Mistake[] {
   const findings: Finding[] = [
     ...result.webhooks.flatMap((webhook, i) => checkWebhook(webhook, ['webhooks', i])),
     ...result.models.flatMap((model, i) => (isObject(model) ? checkModel(model, ['models', i]) : [])),
-    ...sharedTables(result.models),
     ...result.models.flatMap((model, i) => (isObject(model) ? excludedInModel(model, ['models', i]) : [])),
     ...result.webhooks.flatMap((webhook, i) => excludedInWebhook(webhook, ['webhooks', i], models)),
     ...unknownWebhooks(result),
@@ -28,22 +27,6 @@ export function checkConfig(result: LoadResult): Mistake[] {
   const unresolved = new Set(result.warnings.map(({ path }) => path));
   const placed = findings.map((finding) => result.place(finding)).filter(({ path }) => !unresolved.has(path));
   return [...result.mistakes, ...placed].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
-}
-
-/** One table, one Model: its rows have one name and one shape. */
-function sharedTables(models: readonly unknown[]): Finding[] {
-  const seen = new Map<string, number>();
-  return models.flatMap((model, i) => {
-    const table = isObject(model) ? model['table'] : undefined;
-    if (typeof table !== 'string') return [];
-    const name = table.includes('.') ? table : `public.${table}`;
-    const first = seen.get(name);
-    if (first !== undefined) {
-      return [{ path: ['models', i, 'table'], message: `is the table of models[${first}] already` }];
-    }
-    seen.set(name, i);
-    return [];
-  });
 }
 
 /** A model's own texts are over its `data`. */

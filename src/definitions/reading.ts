@@ -9,6 +9,7 @@ import { formatPath } from '../config/mistakes.ts';
 import type { IncludeConfig, ModelConfig } from '../config/modelSchema.ts';
 import type { Config } from '../config/schema.ts';
 import type { IncludeOptions, RepresentOptions, WhereOption } from '../represent/shape.ts';
+import { ownSchemas } from '../setup/ownSchemas.ts';
 import { compileTemplate } from '../template/engine.ts';
 
 export interface ReadingDefinitions {
@@ -16,6 +17,8 @@ export interface ReadingDefinitions {
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
+  /** Schemas whose Changes are never Events: walhook's own and its queue's. */
+  readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
 }
@@ -24,6 +27,7 @@ export interface ReadingDefinitions {
 export function defineReading(config: Config): ReadingDefinitions {
   return {
     ...defineContext(config),
+    ownSchemas: ownSchemas(config.queue.prefix),
     models: config.models.map(
       (model): ModelOptions => ({
         name: model.name,
@@ -41,31 +45,44 @@ const MODEL_TEXTS = ['url', 'display'] as const;
 
 /** What is wrong with the templates of a model as written. */
 export function checkModel(model: Readonly<Record<string, unknown>>, path: readonly (string | number)[]) {
-  return MODEL_TEXTS.flatMap((field) => {
-    const source = model[field];
-    if (typeof source !== 'string') return [];
-    try {
-      compileText(source, [...path, field]);
-      return [];
-    } catch (error) {
-      return [{ path: [...path, field], message: error instanceof Error ? error.message : String(error) }];
-    }
-  });
+  const texts = model['texts'];
+  const more = typeof texts === 'object' && texts !== null ? Object.entries(texts) : [];
+  return [
+    ...MODEL_TEXTS.flatMap((field) => checkText(model[field], [...path, field])),
+    ...more.flatMap(([name, source]) => checkText(source, [...path, 'texts', name])),
+  ];
+}
+
+function checkText(source: unknown, path: readonly (string | number)[]) {
+  if (typeof source !== 'string') return [];
+  try {
+    compileText(source, path);
+    return [];
+  } catch (error) {
+    return [{ path, message: error instanceof Error ? error.message : String(error) }];
+  }
 }
 
 function representOptions(model: ModelConfig, path: readonly (string | number)[]): RepresentOptions {
   return {
     model: model.name,
-    texts: MODEL_TEXTS.flatMap((name) => {
-      const source = model[name];
-      return source === null ? [] : [{ name, template: compileText(source, [...path, name]) }];
-    }),
+    texts: [
+      ...MODEL_TEXTS.flatMap((name) => {
+        const source = model[name];
+        return source === null ? [] : [{ name, template: compileText(source, [...path, name]) }];
+      }),
+      ...Object.entries(model.texts).map(([name, source]) => ({
+        name,
+        template: compileText(source, [...path, 'texts', name]),
+      })),
+    ],
     expand:
       model.foreign_keys === 'expand' ? 'all' : model.foreign_keys === 'id' ? 'none' : model.foreign_keys,
     choices: model.choices,
     includes: Object.entries(model.include).map(([name, include]) => includeOptions(name, include)),
-    order: null,
-    brief: null,
+    fields: model.fields,
+    brief: model.brief,
+    snapshotOrder: model.snapshot_order,
   };
 }
 
@@ -111,7 +128,9 @@ const DEFAULT_MESSAGE: MessageSource = {
 };
 
 /** By default the message `walhook`, then walhook.track's columns. */
-function defineContext(config: Config): Omit<ReadingDefinitions, 'models' | 'represent'> {
+function defineContext(
+  config: Config,
+): Pick<ReadingDefinitions, 'context' | 'messageSources' | 'auditSources'> {
   if (config.context === null) {
     return {
       context: [{ kind: 'message', source: 0 }, { kind: 'tracked' }],

@@ -159,6 +159,7 @@ function defineWebhook(
       require: webhook.require,
       format: webhook.payload_format,
       collapse: webhook.collapse ?? null,
+      ordersRows: webhook.ordering === 'row',
     },
     bounds: {
       backlog: { max: webhook.backlog.max, bytes: webhook.backlog.bytes, rule: webhook.backlog.then },
@@ -172,6 +173,7 @@ function defineWebhook(
       url: template('url'),
       origin: webhook.allow_templated_host ? null : staticOrigin(webhook.url),
       headers: webhook.additional_headers === '' ? null : template('additional_headers'),
+      format: webhook.payload_format,
       body: webhook.body_template === '' ? null : template('body_template'),
       secrets: secretsOf(webhook),
       signature: webhook.signature,
@@ -183,6 +185,9 @@ function defineWebhook(
       },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,
+      rate:
+        webhook.rate_limit === null ? null : { max: webhook.rate_limit.max, perMs: webhook.rate_limit.per },
+      ordering: webhook.ordering,
       tls: {
         verify: webhook.ssl_verification,
         ca: webhook.ca_file_path,
@@ -279,8 +284,19 @@ export interface PublishedWebhook {
   readonly events: readonly string[];
 }
 
-/** The webhooks in force as text for the queue's store. */
-export function publishDefinitions(webhooks: readonly WebhookDefinition[]): string {
+/** Keys of Webhooks that are gone, which are kept for their Deliveries' sake. */
+const MAX_RETIRED = 10_000;
+
+/**
+ * The webhooks in force as text for the queue's store.
+ *
+ * @param remembered what {@link rememberedKeys} gave: a key outlives its Webhook, whose Deliveries may still
+ *   wait under it and must not go to another
+ */
+export function publishDefinitions(
+  webhooks: readonly WebhookDefinition[],
+  remembered: ReadonlyMap<string, string> = new Map(),
+): string {
   const published = webhooks.map(
     ({ match: { name, key, enabled, models, events } }): PublishedWebhook => ({
       name,
@@ -290,7 +306,10 @@ export function publishDefinitions(webhooks: readonly WebhookDefinition[]): stri
       events,
     }),
   );
-  return JSON.stringify({ v: 1, webhooks: published });
+  const names = new Set(published.map(({ name }) => name));
+  const retired = [...remembered].flatMap(([name, key]) => (names.has(name) ? [] : [{ name, key }]));
+  const kept = retired.length === 0 ? {} : { retired: retired.slice(-MAX_RETIRED) };
+  return JSON.stringify({ v: 1, webhooks: published, ...kept });
 }
 
 /** The webhooks in force, as the capturing process published them. */
@@ -299,7 +318,17 @@ export function readDefinitions(definitions: string | null): readonly PublishedW
   return (JSON.parse(definitions) as { webhooks: readonly PublishedWebhook[] }).webhooks;
 }
 
-/** Name → key of the Webhooks that the store knows. */
+/** What bounds each Webhook, by its key. */
+export function boundsOf(webhooks: readonly WebhookDefinition[]): ReadonlyMap<string, Bounds> {
+  return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
+}
+
+/** Name → key of the Webhooks that the store knows, or has known. */
 export function rememberedKeys(definitions: string | null): ReadonlyMap<string, string> {
-  return new Map(readDefinitions(definitions).map(({ name, key }) => [name, key]));
+  if (definitions === null) return new Map();
+  const { webhooks, retired = [] } = JSON.parse(definitions) as {
+    webhooks: readonly PublishedWebhook[];
+    retired?: readonly Pick<PublishedWebhook, 'name' | 'key'>[];
+  };
+  return new Map([...retired, ...webhooks].map(({ name, key }) => [name, key]));
 }

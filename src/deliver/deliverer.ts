@@ -42,7 +42,10 @@ export class Deliverer {
   readonly #lanes = new Map<string, Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   readonly #abort = new AbortController();
+  #nextHeartbeatMs = 0;
   #aliveUntilMs = 0;
+  #isListening = false;
+  #isInDoubt = false;
   #isStopping = false;
 
   constructor(options: DelivererOptions) {
@@ -53,38 +56,58 @@ export class Deliverer {
 
   /** Delivers until the signal is aborted, then drains. */
   async run(signal: AbortSignal): Promise<void> {
-    const { store, clock, log } = this.#options;
-    await store.onWake(
-      (webhooks) => this.wake(webhooks),
-      (cancelled) => {
-        for (const lane of this.#lanes.values()) lane.cancel(cancelled);
-      },
-    );
-    let nextHeartbeatMs = 0;
+    const { clock } = this.#options;
     while (!signal.aborted) {
-      try {
-        if (clock.monotonic() >= nextHeartbeatMs) {
-          await this.#heartbeat();
-          nextHeartbeatMs = clock.monotonic() + HEARTBEAT_MS;
-        }
-        this.wake(await store.dueWebhooks(clock.now()));
-      } catch (error) {
-        const known = toWalhookError(error);
-        log.warn({ code: known.code, try: known.remedy }, `queue not reached: ${known.message}`);
-      }
+      await this.#poll();
       await clock.sleep(POLL_MS, signal);
     }
     await this.#drain();
   }
 
-  /** There may be work for these Webhooks, or they were paused or resumed. */
+  /** There may be work for these Webhooks. */
   wake(webhooks: readonly string[]): void {
-    if (this.#isStopping) return;
-    for (const webhook of webhooks) {
+    for (const lane of this.#lanesOf(webhooks)) lane.wake();
+  }
+
+  /** Other processes say that there is work for these Webhooks, or that they were paused or resumed. */
+  #review(webhooks: readonly string[]): void {
+    for (const lane of this.#lanesOf(webhooks)) void lane.review();
+  }
+
+  #lanesOf(webhooks: readonly string[]): Lane[] {
+    if (this.#isStopping) return [];
+    return webhooks.flatMap((webhook) => {
       const target = this.#targets.get(webhook);
       // The Deliveries of a Webhook that is defined no more wait for it.
-      if (target !== undefined) this.#lane(target).wake();
+      return target === undefined ? [] : [this.#lane(target)];
+    });
+  }
+
+  async #poll(): Promise<void> {
+    const { store, clock, log } = this.#options;
+    try {
+      await this.#heartbeatWhenDue();
+      await this.#listen();
+      await this.#recover();
+      this.wake(await store.dueWebhooks(clock.now()));
+      // Not waited for: a share that is contested must not hold the heartbeat.
+      for (const lane of this.#lanes.values()) void lane.confirm();
+    } catch (error) {
+      const known = toWalhookError(error);
+      log.warn({ code: known.code, try: known.remedy }, `queue not reached: ${known.message}`);
     }
+  }
+
+  /** Polling finds everything a second later where the store cannot tell. */
+  async #listen(): Promise<void> {
+    if (this.#isListening) return;
+    await this.#options.store.onWake(
+      (webhooks) => this.#review(webhooks),
+      (cancelled) => {
+        for (const lane of this.#lanes.values()) lane.cancel(cancelled);
+      },
+    );
+    this.#isListening = true;
   }
 
   #lane(target: DeliverTarget): Lane {
@@ -98,6 +121,9 @@ export class Deliverer {
         isAlive: () => this.#options.clock.monotonic() < this.#aliveUntilMs,
         abortSignal: this.#abort.signal,
         onIdle: () => this.#linger(target.key),
+        onDoubt: () => {
+          this.#isInDoubt = true;
+        },
       });
       this.#lanes.set(target.key, lane);
     }
@@ -117,19 +143,42 @@ export class Deliverer {
     this.#lingering.set(webhook, timer);
   }
 
-  async #heartbeat(): Promise<void> {
+  async #heartbeatWhenDue(): Promise<void> {
     const { store, process, clock } = this.#options;
+    if (clock.monotonic() < this.#nextHeartbeatMs) return;
     const wasAlive = clock.monotonic() < this.#aliveUntilMs;
     const askedMs = clock.monotonic();
     await store.heartbeat(process, clock.now(), TIME_TO_LIVE_MS);
     if (!wasAlive) {
-      // Whatever this process does not know it holds was taken by a claim whose answer never came.
-      await store.recover(
-        process,
-        [...this.#lanes.values()].flatMap((lane) => lane.jobIds),
-      );
+      // What was in hand may have been taken by another process meanwhile.
+      for (const lane of this.#lanes.values()) lane.forget();
+      this.#isInDoubt = true;
+      await this.#recover();
     }
     this.#aliveUntilMs = askedMs + TIME_TO_LIVE_MS * 0.8;
+    this.#nextHeartbeatMs = askedMs + HEARTBEAT_MS;
+    if (!wasAlive) for (const lane of this.#lanes.values()) lane.wake();
+  }
+
+  /** Gives back what this process owns in the store and knows nothing of, because an answer was lost. */
+  async #recover(): Promise<void> {
+    if (!this.#isInDoubt) return;
+    const { store, process } = this.#options;
+    const lanes = [...this.#lanes.values()];
+    try {
+      // A claim under way would look like one whose answer was lost.
+      await Promise.all(lanes.map((lane) => lane.hold()));
+      this.#isInDoubt = false;
+      await store.recover(
+        process,
+        lanes.flatMap((lane) => lane.jobIds),
+      );
+    } catch (error) {
+      this.#isInDoubt = true;
+      throw error;
+    } finally {
+      for (const lane of lanes) lane.unhold();
+    }
   }
 
   async #drain(): Promise<void> {
@@ -137,6 +186,8 @@ export class Deliverer {
     this.#isStopping = true;
     for (const timer of this.#lingering.values()) clearTimeout(timer);
     const lanes = [...this.#lanes.values()];
+    const drained = new AbortController();
+    const beating = this.#beatUntil(drained.signal);
     const stopped = Promise.allSettled(lanes.map((lane) => lane.stop()));
     if (!(await settlesWithin(stopped, shutdownMs))) {
       log.warn({ shutdownMs }, 'requests in flight are cut off; they will be sent again');
@@ -144,6 +195,21 @@ export class Deliverer {
     }
     if (!(await settlesWithin(this.#reporter.drain(), LAST_REPORT_MS))) this.#reporter.giveUp();
     await settlesWithin(stopped, LAST_REPORT_MS);
-    await Promise.allSettled(lanes.map((lane) => lane.close()));
+    await settlesWithin(Promise.allSettled(lanes.map((lane) => lane.close())), LAST_REPORT_MS);
+    drained.abort();
+    await beating;
+  }
+
+  /** Stays alive for the others while requests in flight end. */
+  async #beatUntil(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#heartbeatWhenDue();
+      } catch (error) {
+        log.warn({ code: toWalhookError(error).code }, 'queue not reached while draining');
+      }
+      await clock.sleep(POLL_MS, signal);
+    }
   }
 }

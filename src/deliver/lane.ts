@@ -1,6 +1,7 @@
 /**
- * The Deliveries of one Webhook in this process: takes jobs, keeps `concurrency` requests in flight, hands
- * outcomes to the reporter. A lane exists while its Webhook has work, and knows nothing of other Webhooks.
+ * The Deliveries of one Webhook in this process: takes jobs, keeps as many requests in flight as its gate
+ * lets it, hands outcomes to the reporter. A lane exists while its Webhook has work, and knows nothing of
+ * other Webhooks.
  */
 import type { AddressRules } from '../core/addressRules.ts';
 import type { Clock } from '../core/clock.ts';
@@ -11,6 +12,9 @@ import type { Secret } from '../core/secret.ts';
 import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
 import { recordAttempt } from './attemptRecord.ts';
+import { type Demand, Gate } from './flow/gate.ts';
+import type { Rate } from './flow/share.ts';
+import { Hand, type Item } from './hand.ts';
 import { send } from './http.ts';
 import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
@@ -22,7 +26,12 @@ import { Transport } from './transport.ts';
 export interface DeliverTarget extends RequestShape {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
+  /** Requests in flight, over all processes. */
   readonly concurrency: number;
+  /** Requests started, over all processes; null: as many as there are. */
+  readonly rate: Rate | null;
+  /** row: Deliveries of one row go out one after the other; they come as jobs of one Delivery each. */
+  readonly ordering: 'none' | 'row';
   readonly tls: TlsSettings;
   /** URL of an HTTP proxy; null: none. */
   readonly proxy: Secret | null;
@@ -52,36 +61,27 @@ export interface LaneOptions {
   readonly abortSignal: AbortSignal;
   /** Called when nothing is left to do here. */
   readonly onIdle: () => void;
+  /** An answer of the store was lost: what this process owns there may be more than it knows. */
+  readonly onDoubt: () => void;
 }
 
-/** One Delivery of a taken job that was not begun yet. */
-interface Item {
-  readonly job: OpenJob;
-  readonly index: number;
-}
-
-interface OpenJob {
-  readonly claimed: ClaimedJob;
-  /** Deliveries whose outcome is not known yet. */
-  left: number;
-  /** Of them, those that are neither begun nor given back. */
-  waiting: number;
-}
-
-/** How many jobs one claim takes at most: singles after failures, batches of 25 otherwise. */
+/** How many jobs one claim takes at most: batches of 25, or singles after failures. */
 const MAX_JOBS = 8;
-/** With fewer Deliveries than this at hand the next ones are claimed, so that requests go on meanwhile. */
-const LOW_ITEMS = 100;
+/** The same where each job is one Delivery because rows are kept in order. */
+const MAX_ORDERED_JOBS = 64;
 
 export class Lane {
   readonly #target: DeliverTarget;
   readonly #options: LaneOptions;
   readonly #transport: Transport;
-  readonly #jobs = new Map<string, OpenJob>();
-  #items: Item[] = [];
-  #inFlight = 0;
+  readonly #gate: Gate;
+  readonly #hand = new Hand();
+  readonly #whenSent: (() => void)[] = [];
   #claiming: Promise<void> | null = null;
+  #returning: Promise<void> = Promise.resolve();
+  #isNapping = false;
   #mayHaveMore = false;
+  #isHeld = false;
   #isStopped = false;
 
   constructor(target: DeliverTarget, options: LaneOptions) {
@@ -96,144 +96,237 @@ export class Lane {
       writtenLoopback: target.writtenLoopback,
       clock: options.clock,
     });
+    this.#gate = new Gate({ ...options, ...target, webhook: target.key });
   }
 
   /** Ids of the jobs this lane has taken. */
   get jobIds(): string[] {
-    return [...this.#jobs.keys()];
+    return this.#hand.jobIds;
   }
 
   get isIdle(): boolean {
-    return this.#inFlight === 0 && this.#items.length === 0 && this.#claiming === null;
+    return this.#hand.inFlight === 0 && this.#hand.waiting === 0 && this.#claiming === null;
   }
 
-  /** There may be work, or the Webhook was paused or resumed. */
+  /** There may be work. */
   wake(): void {
     this.#mayHaveMore = true;
     this.#pump();
+  }
+
+  /** The Webhook may have been paused or resumed: asks the store, though there is enough in hand. */
+  async review(): Promise<void> {
+    this.#mayHaveMore = true;
+    if (this.isIdle || this.#isStopped) return this.#pump();
+    await this.#claiming;
+    await this.#claimOnce(this.#hand.waiting > 0 ? 0 : MAX_JOBS);
+  }
+
+  /** Confirms its share with the other processes. */
+  async confirm(): Promise<void> {
+    if (this.#isStopped) return;
+    await this.#gate
+      .confirm(this.#demand())
+      .catch((error: unknown) => this.#warn(error, 'share not confirmed'));
+    if (this.#gate.isParked) this.#giveBack();
+    this.#pump();
+  }
+
+  /** Forgets what was not begun: it is another process's by now. */
+  forget(): void {
+    this.#hand.drop();
+  }
+
+  /** Drops Deliveries that were cancelled; one that is in flight is not cut off. */
+  cancel({ job, mask }: CancelledInJob): void {
+    for (const { claimed, index, isLast } of this.#hand.cancel(job, mask)) {
+      this.#report({ job: claimed, index, outcome: { kind: 'cancelled' }, isLast });
+    }
+    this.#pump();
+  }
+
+  /** While held, nothing is taken; resolves when no answer of the store is outstanding. */
+  async hold(): Promise<void> {
+    this.#isHeld = true;
+    await this.#claiming;
+    await this.#returning;
+  }
+
+  /** Ends {@link hold}. */
+  unhold(): void {
+    this.#isHeld = false;
+    this.wake();
   }
 
   /** Takes nothing further and gives back what was not begun; resolves when nothing is in flight. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#claiming;
-    await this.#giveBack();
-    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#whenSent.push(resolve));
+    this.#giveBack();
+    while (this.#hand.inFlight > 0) await new Promise<void>((resolve) => this.#whenSent.push(resolve));
+    await this.#returning;
   }
 
   async close(): Promise<void> {
+    await this.#gate.release().catch((error: unknown) => this.#warn(error, 'share not given back'));
     await this.#transport.close();
   }
 
-  readonly #whenSent: (() => void)[] = [];
+  #demand(): Demand {
+    const { inFlight, waiting } = this.#hand;
+    return { inFlight, waiting, mayHaveMore: this.#mayHaveMore };
+  }
 
   #pump(): void {
-    const { isAlive } = this.#options;
-    while (!this.#isStopped && this.#inFlight < this.#target.concurrency && isAlive()) {
-      const item = this.#items.shift();
-      if (item === undefined) break;
-      item.job.waiting -= 1;
-      this.#inFlight += 1;
+    if (this.#isStopped || !this.#options.isAlive()) return;
+    this.#begin();
+    if (this.#gate.isWorthAsking(this.#demand())) void this.#ask();
+    else if (this.#wantsMore()) void this.#claimOnce(this.#maxJobs());
+    else if (this.isIdle) this.#options.onIdle();
+    this.#napUntilWorthAsking();
+  }
+
+  #begin(): void {
+    while (this.#gate.mayStart(this.#hand.inFlight)) {
+      const item = this.#hand.begin(this.#gate.slots);
+      if (item === null) return;
+      this.#gate.started();
       void this.#attempt(item);
     }
-    const isLow = this.#items.length < Math.max(this.#target.concurrency, LOW_ITEMS);
-    const wantsMore = isLow && this.#mayHaveMore;
-    if (!this.#isStopped && wantsMore && this.#claiming === null && isAlive()) {
-      this.#claiming = this.#claim().finally(() => {
-        this.#claiming = null;
-        this.#pump();
-      });
-    } else if (this.isIdle) {
-      this.#options.onIdle();
-    }
   }
 
-  async #claim(): Promise<void> {
-    const { store, process, clock, log } = this.#options;
-    this.#mayHaveMore = false;
+  /** Enough is in hand when every place in flight could be filled once more. */
+  #wantsMore(): boolean {
+    const { slots } = this.#gate;
+    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : slots);
+    return slots > 0 && this.#mayHaveMore && !isFilled && this.#claiming === null && !this.#isHeld;
+  }
+
+  #maxJobs(): number {
+    if (this.#gate.isProbe) return 1;
+    return this.#target.ordering === 'row' ? MAX_ORDERED_JOBS : MAX_JOBS;
+  }
+
+  async #ask(): Promise<void> {
     try {
-      const { jobs, isPaused } = await store.claim({
-        webhook: this.#target.key,
-        process,
-        maxJobs: MAX_JOBS,
-        nowMs: clock.now(),
-      });
-      for (const claimed of jobs) this.#open(claimed);
-      if (jobs.length === MAX_JOBS) this.#mayHaveMore = true;
-      if (isPaused) await this.#giveBack();
+      await this.#gate.ask(this.#demand());
     } catch (error) {
-      const known = toWalhookError(error);
-      log.warn({ webhook: this.#target.key, code: known.code }, `no jobs taken: ${known.message}`);
+      // The polling that goes on asks again.
+      return this.#warn(error, 'no share agreed on');
     }
-  }
-
-  #open(claimed: ClaimedJob): void {
-    const open = claimed.deliveries.flatMap((_, index) => ((claimed.done >> index) & 1 ? [] : [index]));
-    const job: OpenJob = { claimed, left: open.length, waiting: open.length };
-    this.#jobs.set(claimed.id, job);
-    for (const index of open) this.#items.push({ job, index });
-  }
-
-  /** Drops Deliveries that were cancelled; one that is in flight is not cut off. */
-  cancel({ job: id, mask }: CancelledInJob): void {
-    const job = this.#jobs.get(id);
-    if (job === undefined) return;
-    const isCancelled = (item: Item) => item.job === job && ((mask >> item.index) & 1) === 1;
-    const dropped = this.#items.filter(isCancelled);
-    this.#items = this.#items.filter((item) => !isCancelled(item));
-    for (const { index } of dropped) {
-      job.waiting -= 1;
-      job.left -= 1;
-      if (job.left === 0) this.#jobs.delete(id);
-      const outcome = { kind: 'cancelled' } as const;
-      this.#options.reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0 });
-    }
+    if (this.#gate.isParked) this.#giveBack();
     this.#pump();
   }
 
-  /** Lets go of the jobs of which nothing is in flight, without telling the store. Returns them. */
-  forgetIdle(): ClaimedJob[] {
-    const idle = new Set([...this.#jobs.values()].filter((job) => job.waiting === job.left));
-    this.#items = this.#items.filter((item) => !idle.has(item.job));
-    for (const job of idle) this.#jobs.delete(job.claimed.id);
-    return [...idle].map((job) => job.claimed);
+  /** Sleeps until asking may help, where there is something to send. */
+  #napUntilWorthAsking(): void {
+    const { clock, abortSignal } = this.#options;
+    const atMs = this.#hand.waiting > 0 ? this.#gate.worthAskingAtMs(this.#demand()) : null;
+    if (atMs === null || this.#isNapping || atMs <= clock.now()) return;
+    this.#isNapping = true;
+    void clock.sleep(atMs - clock.now(), abortSignal).then(() => {
+      this.#isNapping = false;
+      this.#pump();
+    });
   }
 
-  async #giveBack(): Promise<void> {
-    const idle = this.forgetIdle();
-    if (idle.length === 0) return;
-    // What is done of them must stand in the store before another process takes them.
-    await this.#options.reporter.drain();
-    await this.#options.store.release(this.#options.process, idle);
+  async #claimOnce(maxJobs: number): Promise<void> {
+    if (this.#isHeld || this.#isStopped) return;
+    this.#claiming ??= this.#claim(maxJobs).finally(() => {
+      this.#claiming = null;
+      this.#pump();
+    });
+    await this.#claiming;
   }
 
-  async #attempt({ job, index }: Item): Promise<void> {
-    const { clock, failpoint, reporter, abortSignal } = this.#options;
+  async #claim(maxJobs: number): Promise<void> {
+    const { store, process, clock, onDoubt } = this.#options;
+    if (maxJobs > 0) this.#mayHaveMore = false;
+    try {
+      const nowMs = clock.now();
+      const { jobs, isPaused } = await store.claim({ webhook: this.#target.key, process, maxJobs, nowMs });
+      for (const claimed of jobs) this.#hand.take(claimed);
+      if (jobs.length === maxJobs) this.#mayHaveMore = true;
+      if (isPaused) {
+        this.#mayHaveMore = false;
+        this.#giveBack();
+      }
+      if (this.#gate.isProbe && this.#hand.waiting === 0 && this.#hand.inFlight === 0) {
+        await this.#gate.release();
+      }
+    } catch (error) {
+      onDoubt();
+      this.#warn(error, 'no jobs taken');
+    }
+  }
+
+  /** Gives back what was not begun; of a job with something in flight, the rest goes back after that. */
+  #giveBack(): void {
+    this.#release(this.#hand.drop());
+  }
+
+  #release(jobs: readonly ClaimedJob[]): void {
+    if (jobs.length === 0) return;
+    const { reporter, store, process, onDoubt } = this.#options;
+    const releasing = async () => {
+      // What is done of them must stand in the store before another process takes them.
+      await reporter.drain();
+      await store.release(process, jobs);
+    };
+    const released = releasing().catch((error: unknown) => {
+      onDoubt();
+      this.#warn(error, 'jobs not given back');
+    });
+    this.#returning = Promise.all([this.#returning, released]).then(() => undefined);
+  }
+
+  async #attempt(item: Item): Promise<void> {
+    const { clock, failpoint, abortSignal } = this.#options;
     const startedMs = clock.monotonic();
     const startedAtMs = clock.now();
-    const { result, request } = await this.#try(job.claimed, index);
+    const { claimed } = item.job;
+    const { result, request } = await this.#try(claimed, item.index);
     if (result.kind === 'response') failpoint.reach('after_response');
-    this.#inFlight -= 1;
     // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
-    if (!(abortSignal.aborted && result.kind === 'timeout')) {
-      const delivery = job.claimed.deliveries[index];
-      const attempts = job.claimed.attempts + 1;
-      const outcome = decide(result, this.#target.retry, {
-        attempts,
-        ageMs: clock.now() - (delivery?.committedAtMs ?? 0),
-        nowMs: clock.now(),
-        random: Math.random(),
-      });
-      job.left -= 1;
-      if (job.left === 0) this.#jobs.delete(job.claimed.id);
-      this.#tell(job.claimed, index, outcome, clock.monotonic() - startedMs);
-      if (asksToPause(result, this.#target.retry)) this.#pause();
+    const isMade = !(abortSignal.aborted && result.kind === 'timeout');
+    const { isLast, isReturned } = this.#hand.end(item, isMade);
+    if (isMade) {
+      const outcome = this.#outcomeOf(claimed, item.index, result);
       const durationMs = clock.monotonic() - startedMs;
+      this.#tell(claimed, item.index, outcome, durationMs);
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
-      reporter.add({ job: job.claimed, index, outcome, isLast: job.left === 0, attempt });
+      this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
+      if (asksToPause(result, this.#target.retry)) this.#pause();
+      await this.#judge(result);
     }
+    if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pump();
+  }
+
+  #report(report: Parameters<Reporter['add']>[0]): void {
+    const recorded = this.#options.reporter.add(report);
+    // The row's next Delivery is free only now.
+    if (this.#target.ordering === 'row') void recorded.then(() => this.wake());
+  }
+
+  #outcomeOf(job: ClaimedJob, index: number, result: AttemptResult): Outcome {
+    const { clock } = this.#options;
+    const nowMs = clock.now();
+    return decide(result, this.#target.retry, {
+      attempts: job.attempts + 1,
+      ageMs: nowMs - (job.deliveries[index]?.committedAtMs ?? 0),
+      nowMs,
+      random: Math.random(),
+    });
+  }
+
+  /** Lets the gate learn of the receiver's health; parked, what was not begun goes back. */
+  async #judge(result: AttemptResult): Promise<void> {
+    const { isProbe } = this.#gate;
+    await this.#gate.record(result).catch((error: unknown) => this.#warn(error, 'breaker not told'));
+    if (this.#gate.isParked) this.#giveBack();
+    if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
   }
 
   async #try(
@@ -259,8 +352,13 @@ export class Lane {
     const webhook = this.#target.key;
     store.pause(webhook).then(
       () => log.warn({ webhook, try: 'walhook webhooks resume' }, 'paused: the receiver answered 410 Gone'),
-      (error: unknown) => log.warn({ webhook, code: toWalhookError(error).code }, 'not paused after a 410'),
+      (error: unknown) => this.#warn(error, 'not paused after a 410'),
     );
+  }
+
+  #warn(error: unknown, what: string): void {
+    const { code, message } = toWalhookError(error);
+    this.#options.log.warn({ webhook: this.#target.key, code }, `${what}: ${message}`);
   }
 
   /** One line per Attempt; what was sent and what came back is never in it. */

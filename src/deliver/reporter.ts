@@ -2,7 +2,8 @@
  * Records outcomes in the store, many at a time: while one report is on its way the next one fills.
  *
  * An outcome that cannot be recorded stays and is tried again; meanwhile its job stays taken, so nothing is
- * sent twice while this process lives.
+ * sent twice while this process lives. What the store refuses though it can be reached is told apart from
+ * the others by halves, and given up after some tries: it must not hold the outcomes of every Webhook.
  */
 import { backoffMs } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
@@ -13,6 +14,8 @@ import type { DeliverStore, Report } from '../queue/store.ts';
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** Outcomes in one report: a bounded statement, far above what arrives while one is on its way. */
 const MAX_REPORTS = 2_000;
+/** Tries of one outcome that the store refuses though it can be reached. */
+const MAX_REFUSALS = 3;
 
 export interface ReporterOptions {
   readonly store: DeliverStore;
@@ -21,9 +24,14 @@ export interface ReporterOptions {
   readonly log: Logger;
 }
 
+interface Waiting {
+  readonly report: Report;
+  readonly settle: () => void;
+}
+
 export class Reporter {
   readonly #options: ReporterOptions;
-  #waiting: Report[] = [];
+  #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
   #isGivenUp = false;
 
@@ -31,11 +39,13 @@ export class Reporter {
     this.#options = options;
   }
 
-  add(report: Report): void {
-    this.#waiting.push(report);
+  /** Resolves when the outcome is recorded, or its recording was given up. */
+  add(report: Report): Promise<void> {
+    const settled = new Promise<void>((settle) => this.#waiting.push({ report, settle }));
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
+    return settled;
   }
 
   /** Resolves when everything added is recorded, or the recording was given up. */
@@ -52,8 +62,9 @@ export class Reporter {
     // Outcomes of the same turn of the event loop share a report.
     await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#isGivenUp) {
-      const reports = this.#waiting.splice(0, MAX_REPORTS);
-      await this.#record(reports);
+      const waiting = this.#waiting.splice(0, MAX_REPORTS);
+      await this.#record(waiting.map(({ report }) => report));
+      for (const { settle } of waiting) settle();
     }
   }
 
@@ -64,13 +75,25 @@ export class Reporter {
         await store.report(process, reports);
         return;
       } catch (error) {
-        const known = toWalhookError(error);
-        log.warn(
-          { code: known.code, tries, outcomes: reports.length },
-          `outcomes not recorded: ${known.message}`,
-        );
+        const { code, message } = toWalhookError(error);
+        if (code !== 'QUEUE_UNREACHABLE') {
+          if (reports.length > 1) return await this.#recordByHalves(reports);
+          if (tries >= MAX_REFUSALS) {
+            const { webhook } = reports[0]?.job ?? {};
+            // Its job stays taken until this process ends; then its Delivery is sent again.
+            log.error({ webhook, code }, `an outcome is given up, the store refuses it: ${message}`);
+            return;
+          }
+        }
+        log.warn({ code, tries, outcomes: reports.length }, `outcomes not recorded: ${message}`);
         await clock.sleep(backoffMs(tries, BACKOFF, Math.random()));
       }
     }
+  }
+
+  async #recordByHalves(reports: readonly Report[]): Promise<void> {
+    const middle = Math.ceil(reports.length / 2);
+    await this.#record(reports.slice(0, middle));
+    await this.#record(reports.slice(middle));
   }
 }

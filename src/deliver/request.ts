@@ -3,11 +3,14 @@
  * identified and signed. Pure; secrets are those of this moment.
  */
 import { WalhookError } from '../core/errors.ts';
+import type { EventFormat } from '../core/eventFormat.ts';
 import { type Json, type JsonObject, parseJsonQuickly } from '../core/json.ts';
+import { pythonJson } from '../core/jsonText.ts';
 import type { Secret } from '../core/secret.ts';
 import { deliveryId, type QueuedDelivery } from '../queue/delivery.ts';
 import type { Template } from '../template/engine.ts';
 import { parseHeaders } from './headers.ts';
+import { formatPayload } from './payload.ts';
 import { type SignatureKind, signatureHeaders } from './sign.ts';
 import { parseRequestUrl } from './url.ts';
 
@@ -22,6 +25,8 @@ export interface RequestShape {
   readonly origin: string | null;
   /** null: none. */
   readonly headers: Template | null;
+  /** Names and values in templates and in the body without a template. */
+  readonly format: EventFormat;
   /** null: the Event's own JSON. */
   readonly body: Template | null;
   readonly secrets: readonly Secret[];
@@ -53,7 +58,8 @@ export function prepareRequest(
 ): PreparedRequest {
   const needsScope =
     !shape.url.isConstant || shape.headers?.isConstant === false || shape.body?.isConstant === false;
-  const scope = needsScope ? templateScope(delivery, shape.name) : {};
+  const payload = needsScope || shape.body === null ? formatPayload(delivery, shape.format) : '';
+  const scope = needsScope ? templateScope(delivery, shape.name, payload) : {};
   const url = parseRequestUrl(shape.url.render(scope));
   if (shape.origin !== null && url.origin !== shape.origin) {
     throw new WalhookError(
@@ -61,7 +67,10 @@ export function prepareRequest(
       `expected the origin ${shape.origin}, found another one after rendering`,
     );
   }
-  const body = Buffer.from(shape.body === null ? delivery.json : shape.body.render(scope), 'utf8');
+  const body = Buffer.from(
+    shape.body === null ? defaultBody(payload, shape.format) : shape.body.render(scope),
+    'utf8',
+  );
   const custom = shape.headers === null ? [] : parseHeaders(shape.headers.render(scope));
   const id = deliveryId(delivery.eventId, shape.key);
   const timestamp = Math.floor(moment.nowMs / 1_000);
@@ -88,11 +97,26 @@ export function prepareRequest(
   };
 }
 
-/** What templates see: the Event's keys, and what else is known of the Change and the Webhook. */
-export function templateScope(delivery: QueuedDelivery, webhookName: string): JsonObject {
-  const event = parseJsonQuickly(delivery.json) as JsonObject;
+/** Peering Manager and NetBox write their JSON as Python does. */
+function defaultBody(payload: string, format: EventFormat): string {
+  return format === 'walhook' ? payload : pythonJson(payload);
+}
+
+/**
+ * What templates see: the Event's keys, and what else is known of the Change and the Webhook.
+ *
+ * @param payload the Event in the Webhook's payload format
+ */
+export function templateScope(
+  delivery: QueuedDelivery,
+  webhookName: string,
+  payload: string = delivery.json,
+): JsonObject {
+  const event = parseJsonQuickly(payload) as JsonObject;
   return {
     ...event,
+    // NetBox's payload has object_type instead.
+    model: event['model'] ?? delivery.model,
     event_id: delivery.eventId,
     schema: delivery.schema,
     table: delivery.table,

@@ -14,8 +14,8 @@ import { Scope, settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { runDaemon } from '../daemon.ts';
 import { openQueue } from '../queue/open.ts';
-import { queueSchema } from '../queue/postgres/postgresStore.ts';
 import { servicesOf } from '../services.ts';
+import { ownSchemas } from '../setup/ownSchemas.ts';
 import { performSetup, readSql } from '../setup/perform.ts';
 import { startEmbeddedPostgres } from './embeddedPostgres.ts';
 import { type Inbox, openInbox } from './inbox.ts';
@@ -119,7 +119,7 @@ async function setUp(loaded: LoadedConfig, url: string): Promise<void> {
   const store = await openQueue(servicesOf(loaded).queue, systemClock);
   scope.defer(() => store.close());
   const { slot, publication } = loaded.config.postgres;
-  const names = { slot, publication, ownSchemas: ['walhook', queueSchema(loaded.config.queue.prefix)] };
+  const names = { slot, publication, ownSchemas: ownSchemas(loaded.config.queue.prefix) };
   const request = { only: ['publication', 'schema', 'slot'] as const, timeoutMs: 30_000 };
   await performSetup(client, store, loaded.config, names, request, () => undefined);
 }

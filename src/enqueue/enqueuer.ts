@@ -6,7 +6,7 @@
  * is shared by many. What waits here is bounded: `ready` resolves when there is room.
  *
  * What is added is staged until `advance` says which position covers it: a flush stores Deliveries and the
- * position behind them together, never one without the other. A flush that failed is repeated as it was,
+ * position behind them together, and never a position without what lies before it. A flush that failed is repeated as it was,
  * until it is stored or the daemon stops. Only then is its position settled.
  */
 
@@ -31,6 +31,8 @@ export interface EnqueuerOptions {
   readonly onSettled: (lsn: Lsn) => void;
   /** Called with the Webhooks that have new jobs. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** Called when nothing more is stored: an idle stream would not ask. `ready` throws the same. */
+  readonly onFailed?: (error: unknown) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -71,6 +73,11 @@ export class Enqueuer {
     this.#next = { position: options.position, settles: null };
     this.#definitions = options.definitions;
     this.#storedAtMs = options.clock.monotonic();
+  }
+
+  /** Deliveries that no position covers yet. */
+  get staged(): number {
+    return this.#staged.length + this.#stagedFailed.length;
   }
 
   add(webhook: string, delivery: QueuedDelivery): void {
@@ -132,6 +139,15 @@ export class Enqueuer {
     if (this.#failure !== null) throw this.#failure.error;
   }
 
+  /**
+   * Lets what was added so far go ahead of its position, where a Transaction is too much for one flush. A crash
+   * before the position follows repeats these Deliveries, under the ids that they have.
+   */
+  async spill(): Promise<void> {
+    this.#cover();
+    await this.makeRoom();
+  }
+
   /** Starts a flush only where there is no room for more, and waits until there is. */
   async makeRoom(): Promise<void> {
     if (this.#isFull()) this.flush();
@@ -184,6 +200,7 @@ export class Enqueuer {
       while (this.#waitingDeliveries > 0);
     } catch (error) {
       this.#failure = { error };
+      this.#options.onFailed?.(error);
     } finally {
       this.#running = null;
     }

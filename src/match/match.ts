@@ -1,5 +1,6 @@
 /** Which Webhooks a Change may be for, by model and event alone. Worked out once per question. */
 import type { ChangeKind } from '../change/transaction.ts';
+import type { EventFormat } from '../core/eventFormat.ts';
 import type { Conditions } from './conditions/condition.ts';
 
 /** What matching needs of a Webhook. */
@@ -18,20 +19,25 @@ export interface MatchTarget {
   readonly format: EventFormat;
   /** Several Changes of one row in one Transaction are one; null: where its Model touches. */
   readonly collapse: boolean | null;
+  /** Deliveries of one row wait for one another. */
+  readonly ordersRows?: boolean;
 }
-
-/** Names and values in body and templates. */
-export type EventFormat = 'walhook' | 'peering-manager' | 'netbox';
 
 const NONE: readonly MatchTarget[] = [];
 
 export class Matcher {
   readonly #targets: readonly MatchTarget[];
+  readonly #isBlocked: (target: MatchTarget, model: string) => boolean;
   /** By kind of Change, or `any`, then by Model. */
   readonly #known = new Map<ChangeKind | 'any', Map<string, readonly MatchTarget[]>>();
 
-  constructor(targets: readonly MatchTarget[]) {
+  /** @param isBlocked whether a Webhook does not start on a Model */
+  constructor(
+    targets: readonly MatchTarget[],
+    isBlocked: (target: MatchTarget, model: string) => boolean = () => false,
+  ) {
     this.#targets = targets.filter((target) => target.enabled);
+    this.#isBlocked = isBlocked;
   }
 
   /** Whether a Webhook wants several Changes of one row as one, wherever they are. */
@@ -56,14 +62,15 @@ export class Matcher {
     let answer = answers.get(model);
     if (answer === undefined) {
       answer = this.#targets.filter(
-        (target) => (kind === 'any' || target.events.includes(kind)) && isFor(target, model),
+        (target) => (kind === 'any' || target.events.includes(kind)) && this.#isFor(target, model),
       );
       this.#known.set(kind, answers.set(model, answer));
     }
     return answer;
   }
-}
 
-function isFor(target: MatchTarget, model: string): boolean {
-  return target.models.includes(model) || target.models.includes('*');
+  #isFor(target: MatchTarget, model: string): boolean {
+    const isNamed = target.models.includes(model) || target.models.includes('*');
+    return isNamed && !this.#isBlocked(target, model);
+  }
 }

@@ -5,6 +5,7 @@
  * nothing of it passes through JSON.parse on its way, so that no digit is lost and no key moves.
  */
 import { WalhookError } from '../core/errors.ts';
+import type { ForeignFormat } from '../core/eventFormat.ts';
 import { hash8 } from '../core/hash.ts';
 
 /** Deliveries in one job. Their bits fit a 32 bit mask. */
@@ -28,13 +29,28 @@ export interface QueuedDelivery {
   readonly committedAtMs: number;
   /** The Event's final JSON text. */
   readonly json: string;
+  /** For a Webhook of another payload format: what of it only the moment of the Change could tell. */
+  readonly frozen?: FrozenPayload;
+  /** The rows whose earlier Deliveries go first (see rows.ts); absent where order does not matter. */
+  readonly rows?: readonly string[];
   /** A sample sent by hand, marked `webhook-test: 1`. */
   readonly isTest?: true;
+}
+
+export interface FrozenPayload {
+  readonly format: ForeignFormat;
+  /** JSON text of `{prechange, postchange}` as that format has them. */
+  readonly snapshots: string;
 }
 
 /** The id that is sent as `webhook-id`: the same in every Attempt, every resend, after every restart. */
 export function deliveryId(eventId: string, webhookKey: string): string {
   return `${eventId}-${hash8(webhookKey)}`;
+}
+
+/** What a Delivery counts for in the bytes that wait. */
+export function deliveryBytes({ json, frozen }: Pick<QueuedDelivery, 'json' | 'frozen'>): number {
+  return Buffer.byteLength(json) + (frozen === undefined ? 0 : Buffer.byteLength(frozen.snapshots));
 }
 
 /** Deliveries of one Webhook that travel together. */
@@ -45,6 +61,8 @@ export interface Batch {
   /** Event ids, which sort: where the batch lies in commit order. */
   readonly firstId: string;
   readonly lastId: string;
+  /** Of its one Delivery, where order matters; else empty. */
+  readonly rows: readonly string[];
   /** Commit time of the last one, milliseconds since the Unix epoch. */
   readonly lastMs: number;
   readonly payload: string;
@@ -65,6 +83,7 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
       bytes,
       firstId: first.eventId,
       lastId: last.eventId,
+      rows: first.rows ?? [],
       lastMs: last.committedAtMs,
       payload: encodePayload(current),
     });
@@ -72,10 +91,13 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
     bytes = 0;
   };
   for (const delivery of deliveries) {
-    const more = Buffer.byteLength(delivery.json);
-    if (current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES)) cut();
+    const more = deliveryBytes(delivery);
+    const isFull = current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES);
+    if (isFull || delivery.rows !== undefined) cut();
     current.push(delivery);
     bytes += more;
+    // Where order matters each Delivery is a job of its own, which waits for those of its row.
+    if (delivery.rows !== undefined) cut();
   }
   cut();
   return batches;
@@ -99,6 +121,8 @@ interface Head {
   readonly x: number;
   readonly c: number;
   readonly n: number;
+  /** Absent for walhook's own format; `n` is the length of its snapshots, which stand behind the Event. */
+  readonly f?: { readonly format: ForeignFormat; readonly n: number };
   readonly b?: number;
   readonly test?: true;
 }
@@ -122,7 +146,8 @@ export function splitPayload(payload: string): { readonly head: string; readonly
 
 export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
   const heads = deliveries.map((delivery): Head => {
-    const bytes = Buffer.byteLength(delivery.json);
+    const bytes = deliveryBytes(delivery);
+    const { frozen } = delivery;
     return {
       i: delivery.eventId,
       m: delivery.model,
@@ -134,6 +159,7 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
       x: delivery.xid,
       c: delivery.committedAtMs,
       n: delivery.json.length,
+      ...(frozen === undefined ? {} : { f: { format: frozen.format, n: frozen.snapshots.length } }),
       ...(bytes === delivery.json.length ? {} : { b: bytes }),
       ...(delivery.isTest === true ? { test: true } : {}),
     };
@@ -142,7 +168,7 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
 }
 
 export function eventsOf(deliveries: readonly QueuedDelivery[]): string {
-  return deliveries.map((delivery) => delivery.json).join('');
+  return deliveries.map(({ json, frozen }) => json + (frozen?.snapshots ?? '')).join('');
 }
 
 /** Throws QUEUE_VERSION on a format of a newer version. */
@@ -155,6 +181,8 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
   return d.map((one) => {
     const json = events.slice(at, at + one.n);
     at += one.n;
+    const snapshots = events.slice(at, at + (one.f?.n ?? 0));
+    at += snapshots.length;
     return {
       eventId: one.i,
       model: one.m,
@@ -166,6 +194,7 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
       xid: one.x,
       committedAtMs: one.c,
       json,
+      ...(one.f === undefined ? {} : { frozen: { format: one.f.format, snapshots } }),
       ...(one.test === true ? { isTest: true } : {}),
     };
   });

@@ -9,6 +9,7 @@ import { WalhookError } from '../core/errors.ts';
 import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
 import type { Trace } from './entry.ts';
+import type { FlowStore } from './flow.ts';
 import type { Backlog, GapStore } from './gaps.ts';
 import type { InspectStore } from './inspect.ts';
 import type { NoteStore } from './notes.ts';
@@ -170,7 +171,7 @@ export interface CaptureStore {
 }
 
 /** Deliver's side. */
-export interface DeliverStore {
+export interface DeliverStore extends FlowStore {
   /** Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. */
   heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void>;
   /** Takes the jobs that are due, oldest first. */
@@ -183,6 +184,8 @@ export interface DeliverStore {
   recover(process: string, known: readonly string[]): Promise<void>;
   /** Gives out nothing more of a Webhook until it is resumed. */
   pause(webhook: string): Promise<void>;
+  /** Says that the breaker of a Webhook is open, so that what waits shows as parked. */
+  setParked(webhook: string, isParked: boolean): Promise<void>;
   /** Webhooks with a job that is due and not taken. */
   dueWebhooks(nowMs: number): Promise<string[]>;
   /**
@@ -219,8 +222,6 @@ export interface QueueStore extends CaptureStore, DeliverStore, NoteStore, GapSt
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;
   resume(webhook: string): Promise<void>;
-  /** Says that the breaker of a Webhook is open, so that what waits shows as parked. */
-  setParked(webhook: string, isParked: boolean): Promise<void>;
   /** Queues one Delivery outside of the stream, e.g. a sample; due at once. */
   enqueue(webhook: string, delivery: QueuedDelivery): Promise<void>;
   /** Failed Deliveries of a Webhook, newest first. */

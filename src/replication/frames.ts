@@ -41,11 +41,9 @@ const XLOG_DATA = 0x77; // 'w'
 const KEEPALIVE = 0x6b; // 'k'
 /** Type byte, WAL start, WAL end and send time before the output plugin's message. */
 const XLOG_HEADER = 25;
-/** Enough of a skipped message for its kind and relation. */
-const HEAD_BYTES = 64;
-
 export class FrameSplitter {
   readonly #maxMessageBytes: number;
+  readonly #headBytes: number;
   readonly #passOn: (message: Buffer) => void;
   #frames: Frame[] = [];
   #bytes = 0;
@@ -57,9 +55,11 @@ export class FrameSplitter {
   /**
    * @param maxMessageBytes longest CopyData message that is assembled
    * @param passOn receives every complete message that is not CopyData
+   * @param headBytes what is kept of a message that is skipped: its kind and table must be in it
    */
-  constructor(maxMessageBytes: number, passOn: (message: Buffer) => void) {
+  constructor(maxMessageBytes: number, passOn: (message: Buffer) => void, headBytes = 64) {
     this.#maxMessageBytes = maxMessageBytes;
+    this.#headBytes = headBytes;
     this.#passOn = passOn;
   }
 
@@ -102,7 +102,9 @@ export class FrameSplitter {
   /** Starts a message whose five first bytes are known and whose rest spans reads. */
   #begin(header: Buffer, chunk: Buffer, at: number): number {
     const total = 1 + header.readUInt32BE(1);
-    const keep = this.#isOversized(header[0], total) ? Math.min(total, 5 + XLOG_HEADER + HEAD_BYTES) : total;
+    const keep = this.#isOversized(header[0], total)
+      ? Math.min(total, 5 + XLOG_HEADER + this.#headBytes)
+      : total;
     const partial = { buffer: Buffer.allocUnsafe(keep), filled: 5, total };
     header.copy(partial.buffer, 0, 0, 5);
     this.#header = Buffer.alloc(0);
@@ -150,7 +152,7 @@ export class FrameSplitter {
 
   #oversized(buffer: Buffer, total: number): void {
     const start = 5 + XLOG_HEADER;
-    const head = Buffer.from(buffer.subarray(start, start + HEAD_BYTES));
+    const head = Buffer.from(buffer.subarray(start, start + this.#headBytes));
     this.#frames.push({ tag: 'oversized', head, bytes: total - start });
     this.#bytes += head.length;
   }

@@ -8,9 +8,12 @@
 import type { Client } from 'pg';
 import { WalhookError } from '../core/errors.ts';
 import { LSN_ZERO, type Lsn, parseLsn } from '../core/lsn.ts';
+import type { Plugin } from '../core/plugins.ts';
 
 export interface SourceNames {
   readonly slot: string;
+  /** Default pgoutput. */
+  readonly plugin?: Plugin;
   readonly publication: string;
 }
 
@@ -20,6 +23,7 @@ export interface SourceState {
   readonly slot: {
     /** null for a physical slot. */
     readonly database: string | null;
+    readonly plugin: string | null;
     readonly isLost: boolean;
   } | null;
   /** Its oid: one that is dropped and made again is another. */
@@ -34,12 +38,13 @@ export async function readSource(client: Client, { slot, publication }: SourceNa
     database: string;
     has_slot: boolean;
     slot_database: string | null;
+    plugin: string | null;
     wal_status: string | null;
     publication: string | null;
     wal_end: string | null;
   }>(
     `select current_database() as database, s.slot_name is not null as has_slot, s.database as slot_database,
-       s.wal_status,
+       s.plugin, s.wal_status,
        (select p.oid::text from pg_catalog.pg_publication p where p.pubname = ${client.escapeLiteral(publication)})
          as publication,
        case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
@@ -50,14 +55,18 @@ export async function readSource(client: Client, { slot, publication }: SourceNa
   const row = rows[0];
   return {
     database: row?.database ?? '',
-    slot: row?.has_slot === true ? { database: row.slot_database, isLost: row.wal_status === 'lost' } : null,
+    slot:
+      row?.has_slot === true
+        ? { database: row.slot_database, plugin: row.plugin, isLost: row.wal_status === 'lost' }
+        : null,
     publication: row?.publication ?? null,
     walEnd: row?.wal_end ? parseLsn(row.wal_end) : LSN_ZERO,
   };
 }
 
 /** Returns the publication's oid. Throws SLOT_MISSING, SLOT_FOREIGN, SLOT_LOST or PUBLICATION_MISSING. */
-export function requireSource(state: SourceState, { slot, publication }: SourceNames): string {
+export function requireSource(state: SourceState, names: SourceNames): string {
+  const { slot, publication, plugin = 'pgoutput' } = names;
   if (state.slot === null) {
     throw new WalhookError('SLOT_MISSING', `expected the slot ${slot}, found none of that name`);
   }
@@ -65,6 +74,13 @@ export function requireSource(state: SourceState, { slot, publication }: SourceN
     throw new WalhookError(
       'SLOT_FOREIGN',
       `expected ${slot} to be a slot of the database ${state.database}, found ${state.slot.database === null ? 'a physical one' : `one of ${state.slot.database}`}`,
+    );
+  }
+  if (state.slot.plugin !== plugin) {
+    throw new WalhookError(
+      'SLOT_FOREIGN',
+      `expected ${slot} to be a slot of ${plugin}, found one of ${state.slot.plugin}`,
+      { remedy: `set postgres.plugin: ${state.slot.plugin}, or choose another postgres.slot` },
     );
   }
   if (state.slot.isLost) {

@@ -18,15 +18,19 @@ import type { Clock } from '../core/clock.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
 import { Signal, settlesWithin } from '../core/lifecycle.ts';
 import { LSN_ZERO, type Lsn } from '../core/lsn.ts';
+import type { Plugin } from '../core/plugins.ts';
 import { connectionError, type PostgresTarget, settledOptions } from '../database/connect.ts';
 import { type Frame, FrameSplitter } from './frames.ts';
 import { judgeLiveness, type LivenessTimings, livenessTimings } from './liveness.ts';
 import { readSource, requireSource } from './preflight.ts';
+import { HEAD_BYTES, startCommands, UNKNOWN_OPTION } from './startReplication.ts';
 import { encodeStatus } from './status.ts';
 
 export interface StreamOptions {
   readonly target: PostgresTarget;
   readonly slot: string;
+  /** The slot's; default pgoutput. */
+  readonly plugin?: Plugin;
   readonly publication: string;
   /** none: skip what replication brought into the database. Servers before 16 refuse the option. */
   readonly origin?: 'any' | 'none';
@@ -101,7 +105,11 @@ export class ReplicationStream implements AsyncDisposable {
       acknowledge: { auto: false, timeoutSeconds: 0 },
     });
     this.#heardMs = options.clock.monotonic();
-    this.#splitter = new FrameSplitter(options.maxMessageBytes, (message) => this.#passOn(message));
+    this.#splitter = new FrameSplitter(
+      options.maxMessageBytes,
+      (message) => this.#passOn(message),
+      HEAD_BYTES[options.plugin ?? 'pgoutput'],
+    );
   }
 
   /**
@@ -219,12 +227,16 @@ export class ReplicationStream implements AsyncDisposable {
     this.#backendPid = (client as unknown as { processID: number | null }).processID;
     this.#connection = connection;
     this.#takeOver(connection.stream);
-    const { slot, publication, origin } = this.#options;
-    const quoted = publication.replaceAll('"', '""').replaceAll("'", "''");
-    const only = origin === 'none' ? ", origin 'none'" : '';
-    await client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${quoted}"', messages 'true'${only})`,
-    );
+    const { slot, publication, origin = 'any', plugin = 'pgoutput' } = this.#options;
+    const commands = startCommands({ plugin, slot, publication, origin });
+    for (const [at, command] of commands.entries()) {
+      try {
+        await client.query(command);
+        return;
+      } catch (error) {
+        if (at === commands.length - 1 || causeCode(error) !== UNKNOWN_OPTION) throw error;
+      }
+    }
   }
 
   /** From here on every byte comes to us first; what is not CopyData goes on to the library's parser. */

@@ -9,6 +9,7 @@ import type { Pool } from 'pg';
 import { type ForeignKey, type TableFacts, unknownTypes } from '../change/table.ts';
 import type { Relation } from '../decode/messages.ts';
 import type { ColumnType } from '../decode/values.ts';
+import type { TableName, TableShape } from '../decode/wal2json.ts';
 
 const FACTS = `
   select
@@ -19,12 +20,12 @@ const FACTS = `
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
       where i.indrelid = c.oid and i.indisprimary
     ), '{}') as primary_key,
-    exists (
-      select from pg_catalog.pg_trigger t
+    (
+      select bool_or(t.tgenabled in ('O', 'A')) from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where t.tgrelid = c.oid and n.nspname = 'walhook' and p.proname = 'stamp'
-    ) as is_tracked,
+    ) as is_stamping,
     (
       select coalesce(json_agg(json_build_object(
         'column', a.attname, 'schema', tn.nspname, 'table', tc.relname, 'target', ta.attname) order by a.attnum), '[]')
@@ -46,6 +47,47 @@ const RELATION = `
   join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   where n.nspname = $1 and c.relname = $2
   group by c.oid`;
+
+/** The columns of a publication stand in its view since 15; before, all are published. */
+const SHAPE = `
+  with self as (
+    select c.oid, c.relreplident
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = $1 and c.relname = $2
+  ), published as (
+    select c.oid, n.nspname, c.relname, to_jsonb(pt) -> 'attnames' as attnames
+    from (
+      select oid, 0 as place from self
+      union
+      select a.relid::oid, a.place::int
+      from self cross join lateral pg_catalog.pg_partition_ancestors(self.oid) with ordinality as a (relid, place)
+    ) as chain
+    join pg_catalog.pg_class c on c.oid = chain.oid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_publication_tables pt
+      on pt.pubname = $3 and pt.schemaname = n.nspname and pt.tablename = c.relname
+    order by chain.place desc
+    limit 1
+  )
+  select p.oid::int8::text as oid, p.nspname as schema, p.relname as name, self.relreplident as identity,
+    coalesce((
+      select array_agg(a.attname::text)
+      from pg_catalog.pg_index i
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+      where i.indrelid = self.oid
+        and case self.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
+    ), '{}') as identity_columns,
+    coalesce((
+      select json_agg(json_build_object(
+        'name', a.attname, 'typeOid', a.atttypid::int8, 'isToastable', a.attstorage <> 'p',
+        'isPublished', p.attnames is null or p.attnames ? a.attname::text) order by a.attnum)
+      from pg_catalog.pg_attribute a
+      where a.attrelid = p.oid and a.attnum > 0 and not a.attisdropped
+    ), '[]') as columns
+  from self left join published p on true`;
+
+const IDENTITIES = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
 
 /** A table that is looked up and not streamed. */
 export interface DescribedRelation {
@@ -104,12 +146,13 @@ export class Catalog {
   async facts(relation: Relation): Promise<TableFacts> {
     const { rows } = await this.#pool.query<{
       primary_key: string[];
-      is_tracked: boolean;
+      is_stamping: boolean | null;
       foreign_keys: ForeignKey[];
     }>(FACTS, [relation.oid]);
     return {
       primaryKey: rows[0]?.primary_key ?? [],
-      isTracked: rows[0]?.is_tracked ?? false,
+      isTracked: (rows[0]?.is_stamping ?? null) !== null,
+      isStamping: rows[0]?.is_stamping ?? false,
       foreignKeys: rows[0]?.foreign_keys ?? [],
       types: await this.#types(unknownTypes(relation)),
     };
@@ -132,6 +175,35 @@ export class Catalog {
     return {
       relation: { oid: Number(row.oid), schema, name, identity: 'nothing', columns },
       typeNames: row.columns.map(([, , typeName]) => typeName),
+    };
+  }
+
+  /**
+   * How rows of a table are published, for plugins that do not tell: as the table itself, or as the partitioned
+   * table that it is a partition of. null where there is no table of that name.
+   */
+  async shape(table: TableName, publication: string): Promise<TableShape | 'unpublished' | null> {
+    const { rows } = await this.#pool.query<{
+      oid: string | null;
+      schema: string;
+      name: string;
+      identity: keyof typeof IDENTITIES;
+      identity_columns: string[];
+      columns: { name: string; typeOid: number; isToastable: boolean; isPublished: boolean }[];
+    }>(SHAPE, [table.schema, table.name, publication]);
+    const row = rows[0];
+    if (row === undefined) return null;
+    if (row.oid === null) return 'unpublished';
+    return {
+      oid: Number(row.oid),
+      schema: row.schema,
+      name: row.name,
+      identity: IDENTITIES[row.identity],
+      identityColumns: row.identity_columns,
+      columns: row.columns
+        .filter((column) => column.isPublished)
+        .map(({ name, typeOid, isToastable }) => ({ name, typeOid, isToastable })),
+      hidden: row.columns.filter((column) => !column.isPublished).map((column) => column.name),
     };
   }
 

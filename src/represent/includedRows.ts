@@ -124,15 +124,18 @@ export class IncludedRows {
 
 const UNKNOWN: Included = { part: NOT_FOUND, keys: [] };
 
-/** Undoes what the Transaction did to the join rows where the state before it is wanted. */
-function keysFor(owner: Owner, current: readonly string[]): string[] | null {
-  const { isBefore, membership } = owner;
-  if (!isBefore) return [...current];
+/**
+ * What the Transaction did to the join rows is done for the state after it, for later ones may have undone
+ * it, and undone for the state before it.
+ */
+function keysFor({ isBefore, membership }: Owner, current: readonly string[]): string[] | null {
   if (membership === null) return [...current];
-  if (membership.isUnknown) return null;
-  const before = new Set([...current, ...membership.removed]);
-  for (const key of membership.added) if (!membership.removed.has(key)) before.delete(key);
-  return [...before].sort(byKey);
+  if (isBefore && membership.isUnknown) return null;
+  const { added, removed } = membership;
+  const [gained, lost] = isBefore ? [removed, added] : [added, removed];
+  const keys = new Set([...current, ...gained]);
+  for (const key of lost) if (!gained.has(key)) keys.delete(key);
+  return [...keys].sort(byKey);
 }
 
 /** Keys as numbers where they are numbers. */

@@ -3,10 +3,13 @@
  * the stream says that they are as they were.
  */
 import { imagesOf } from '../change/images.ts';
+import type { Table } from '../change/table.ts';
+import type { OldImage } from '../decode/messages.ts';
 import { TextCache } from './cache.ts';
+import { GoneRows } from './goneRows.ts';
 import type { LookupQuery, Lookups, TextRow } from './lookups.ts';
 import type { RelatedTable } from './relatedTables.ts';
-import { NOT_FOUND, type Part, partsJson, renderParts } from './render.ts';
+import { NOT_FOUND, type Part, partsJson, renderParts, scopeJson } from './render.ts';
 import { TextTuple } from './textTuple.ts';
 
 const MAX_CACHED_ROWS = 10_000;
@@ -22,6 +25,7 @@ export interface RowRequest {
 export class RelatedRows {
   readonly #lookups: Lookups;
   readonly #maxValueBytes: number;
+  readonly #gone = new GoneRows();
   readonly #cache = new TextCache(MAX_CACHED_ROWS, MAX_CACHED_CHARS);
   /** Tables with cached rows, and the tables whose rows went into theirs. */
   readonly #dependents = new Map<string, Set<string>>();
@@ -39,15 +43,17 @@ export class RelatedRows {
     for (const key of keys) {
       const cached = this.#cache.get(cacheKey(related, column, key));
       if (cached === undefined) wanted.push(key);
-      else found.set(key, { json: cached, missing: null });
+      else found.set(key, fromCache(cached));
     }
     if (wanted.length === 0) return found;
-    const rows = await this.rows(related, column, wanted);
+    const rows = await this.#rowsOrGone(related, column, wanted);
     const briefs = await this.render(related, [...rows.values()]);
     [...rows.keys()].forEach((key, i) => {
       const part = briefs[i] ?? NOT_FOUND;
       found.set(key, part);
-      if (part.json !== null && this.#isCacheable(related)) this.#remember(related, column, key, part.json);
+      if (part.json !== null && this.#isCacheable(related)) {
+        this.#remember(related, column, key, toCache(part.json, part.scope));
+      }
     });
     return found;
   }
@@ -59,6 +65,26 @@ export class RelatedRows {
     const [rows = []] = await this.#lookups.run([query]);
     const at = related.table.allColumns.findIndex((one) => one.name === column);
     return new Map(rows.map((row) => [row[at] ?? '', row]));
+  }
+
+  /** As {@link rows}, with rows that were deleted lately as they were. */
+  async #rowsOrGone(
+    related: RelatedTable,
+    column: string,
+    keys: readonly string[],
+  ): Promise<Map<string, TextRow>> {
+    const found = await this.rows(related, column, keys);
+    const columns = related.table.allColumns.map(({ name }) => name);
+    for (const key of keys) {
+      const gone = found.has(key) ? null : this.#gone.find(related.id, column, key, columns);
+      if (gone !== null) found.set(key, gone);
+    }
+    return found;
+  }
+
+  /** A row was deleted: others deleted with it may still point to it. */
+  holdGone(table: Table, old: OldImage): void {
+    this.#gone.hold(table, old);
   }
 
   /** Rows as they stand in others, in the order given. */
@@ -81,8 +107,11 @@ export class RelatedRows {
     }
     return images.map((image, i) => {
       if (image === null) return NOT_FOUND;
-      const parts = renderParts(related.brief, image, resolved[i] ?? new Map());
-      return { json: partsJson(related.brief, parts), missing: null };
+      const found = resolved[i] ?? new Map<string, Part>();
+      const parts = renderParts(related.brief, image, found);
+      const scope = scopeJson(related.brief, parts, image, found);
+      const json = partsJson(related.brief, parts);
+      return { json, missing: null, ...(scope === undefined ? {} : { scope }) };
     });
   }
 
@@ -125,6 +154,18 @@ export class RelatedRows {
       this.clear();
     }
   }
+}
+
+/** A cached text holds both: JSON has no zero character outside of its strings' escapes. */
+function toCache(json: string, scope: string | undefined): string {
+  return scope === undefined ? json : `${json}\0${scope}`;
+}
+
+function fromCache(text: string): Part {
+  const end = text.indexOf('\0');
+  return end < 0
+    ? { json: text, missing: null }
+    : { json: text.slice(0, end), scope: text.slice(end + 1), missing: null };
 }
 
 function tablesOf(related: RelatedTable): string[] {

@@ -4,7 +4,10 @@ import { type Json, type JsonObject, jsonString, parseJsonQuickly } from '../cor
 import type { Member, Shape } from './shape.ts';
 
 /** The JSON of one member, or why there is none. Both where a key stands for a row that was not found. */
-export type Part = Cell;
+export interface Part extends Cell {
+  /** JSON of what texts may read of it, where that is more than `json`. */
+  readonly scope?: string;
+}
 
 /** What was looked up for one row, by member: rows that it points to, rows that are included. */
 export type Resolved = ReadonlyMap<string, Part>;
@@ -16,7 +19,7 @@ export const NOT_FOUND: Part = { json: null, missing: 'lookup' };
 export function renderParts(shape: Shape, image: Image, resolved: Resolved): Part[] {
   const parts = shape.members.map((member) => ownPart(member, image, resolved));
   if (!shape.members.some((member) => member.kind === 'text')) return parts;
-  const scope = scopeOf(shape, parts, resolved);
+  const scope = scopeOf(shape, parts, image, resolved);
   shape.members.forEach((member, i) => {
     if (member.kind !== 'text') return;
     const part = textPart(member, scope);
@@ -68,15 +71,40 @@ function choiceJson(json: string, labels: Readonly<Record<string, string>>): str
   return `{"value":${json},"label":${jsonString(label)}}`;
 }
 
+/**
+ * What texts of other rows may read of this one: the members, and what is hidden from `data`. undefined where
+ * that is no more than the members.
+ */
+export function scopeJson(
+  shape: Shape,
+  parts: readonly Part[],
+  image: Image,
+  resolved: Resolved,
+): string | undefined {
+  const hidden = shape.hidden.flatMap((member): [string, Part][] => [
+    [member.name, resolved.get(member.name) ?? ownPart(member, image, resolved)],
+  ]);
+  if (hidden.length === 0) return undefined;
+  const more = hidden.flatMap(([name, part]) =>
+    part.json === null ? [] : [`${jsonString(name)}:${part.scope ?? part.json}`],
+  );
+  const shown = partsJson(shape, parts).slice(1, -1);
+  return `{${[...(shown === '' ? [] : [shown]), ...more].join(',')}}`;
+}
+
 /** What text members see: the other members, and rows that are looked up for texts alone. */
-function scopeOf(shape: Shape, parts: readonly Part[], resolved: Resolved): JsonObject {
+function scopeOf(shape: Shape, parts: readonly Part[], image: Image, resolved: Resolved): JsonObject {
   const scope: JsonObject = Object.create(null);
   shape.members.forEach((member, i) => {
     const json = parts[i]?.json;
     if (json !== null && json !== undefined) scope[member.name] = parseJsonQuickly(json);
   });
+  for (const member of shape.hidden) {
+    const { json } = ownPart(member, image, resolved);
+    if (json !== null) scope[member.name] = parseJsonQuickly(json);
+  }
   for (const [name, part] of resolved) {
-    if (part.json !== null) scope[name] = parseJsonQuickly(part.json);
+    if (part.json !== null) scope[name] = parseJsonQuickly(part.scope ?? part.json);
     else if (isKeyOnly(scope[name])) delete scope[name];
   }
   return scope;

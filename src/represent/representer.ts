@@ -56,7 +56,7 @@ export class Representer {
     const resolved = items.map(() => new Map<string, Part>());
     const included = items.map(() => new Map<string, { before: Included; after: Included }>());
     for (const [shape, group] of groupByShape(items)) {
-      for (const member of shape.members) {
+      for (const member of [...shape.members, ...shape.hidden]) {
         if (member.kind === 'related') await this.#relate(member, group, resolved);
         else if (member.kind === 'include') await this.#include(member, group, resolved, included);
       }

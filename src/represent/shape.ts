@@ -17,10 +17,12 @@ export interface RepresentOptions {
   /** Column or field → value → label. */
   readonly choices: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly includes: readonly IncludeOptions[];
-  /** Order of the members by name; what it does not name follows. null: see {@link defaultOrder}. */
-  readonly order: readonly string[] | null;
+  /** The members that there are, in their order; null: all, see {@link defaultOrder}. */
+  readonly fields: readonly string[] | null;
   /** Members of the row where another row's foreign key stands for it; null: all but expanded ones. */
   readonly brief: readonly string[] | null;
+  /** Order of the snapshots in the formats of others; what it does not name follows. null: the table's. */
+  readonly snapshotOrder: readonly string[] | null;
 }
 
 export interface IncludeOptions {
@@ -75,6 +77,10 @@ export interface Shape {
   readonly members: readonly Member[];
   /** Where a member stands among them, by its name; the first of that name. */
   readonly places: ReadonlyMap<string, number>;
+  /** Not shown, but read by texts. */
+  readonly hidden: readonly Member[];
+  /** See {@link RepresentOptions.snapshotOrder}. */
+  readonly snapshotOrder: readonly string[] | null;
   /** `data` is the row itself: nothing is added and nothing is put otherwise. */
   readonly isPlain: boolean;
   /** Other rows are needed. */
@@ -85,38 +91,88 @@ export interface Shape {
 
 /** The representation of a table that no Model describes. */
 export function plainOptions(model: string): RepresentOptions {
-  return { model, texts: [], expand: 'none', choices: {}, includes: [], order: null, brief: null };
+  return {
+    model,
+    texts: [],
+    expand: 'none',
+    choices: {},
+    includes: [],
+    fields: null,
+    brief: null,
+    snapshotOrder: null,
+  };
 }
 
 /** `at` in members is the position in `table.columns`. */
 export function shapeOf(table: Table, options: RepresentOptions): Shape {
-  const columns = table.columns.map((column, at) => columnMember(column, at, table, options));
+  const isText = ({ field }: Column) => options.texts.some(({ name }) => name === field);
+  const columns = table.columns.flatMap((column, at) =>
+    isText(column) ? [] : columnMember(column, at, table, options),
+  );
   const texts = options.texts.map(
     ({ name, template }): Member => ({ kind: 'text', name, prefix: prefixOf(name), template }),
   );
   const includes = options.includes.map(
     (include): Member => ({ kind: 'include', name: include.name, prefix: prefixOf(include.name), include }),
   );
-  const members = ordered([...columns, ...texts, ...includes], table, options.order);
-  return shapeFrom(members);
+  const all = [...columns, ...texts, ...includes];
+  const { fields } = options;
+  const kept = fields === null ? all : all.filter((member) => fields.includes(member.name));
+  const members = ordered(kept, fields ?? defaultOrder(table));
+  return shapeFrom(members, all, options);
 }
 
-/** The shape of a row that stands in another row's `data`: nothing in it is expanded. */
+/** Shapes, each worked out once: that of a table which has changed since is another than its present one. */
+export class Shapes {
+  readonly #represent: ReadonlyMap<string, RepresentOptions>;
+  readonly #known = new WeakMap<Table, Shape>();
+
+  /** @param represent by model */
+  constructor(represent: ReadonlyMap<string, RepresentOptions>) {
+    this.#represent = represent;
+  }
+
+  of(table: Table): Shape {
+    const known = this.#known.get(table);
+    if (known !== undefined) return known;
+    const shape = shapeOf(table, this.#represent.get(table.model) ?? plainOptions(table.model));
+    this.#known.set(table, shape);
+    return shape;
+  }
+}
+
+/**
+ * The shape of a row that stands in another row's `data`: nothing in it is expanded, and where it is cut
+ * short choices are their bare values, as Peering Manager and NetBox have them.
+ */
 export function briefShapeOf(table: Table, options: RepresentOptions): Shape {
-  const full = shapeOf(table, { ...options, includes: [], order: options.brief ?? options.order });
-  const members = full.members.map(
-    (member): Member =>
-      member.kind === 'related'
-        ? { kind: 'column', name: member.name, prefix: member.prefix, at: member.at }
-        : member,
-  );
   const { brief } = options;
-  const kept = brief === null ? members : members.filter((member) => brief.includes(member.name));
-  const shape = shapeFrom(kept);
-  return { ...shape, needsLookup: full.needsLookup && shape.readByTexts.size > 0 };
+  return shapeOf(table, {
+    ...options,
+    includes: [],
+    expand: 'none',
+    choices: brief === null ? options.choices : {},
+    fields: brief ?? options.fields,
+  });
 }
 
-function shapeFrom(members: readonly Member[]): Shape {
+/** @param all members that there could be: what texts read of those that are not shown is hidden */
+function shapeFrom(
+  members: readonly Member[],
+  all: readonly Member[],
+  { fields, snapshotOrder }: RepresentOptions,
+): Shape {
+  const read = new Set(
+    members.flatMap((member) =>
+      member.kind === 'text' ? member.template.references.flatMap(([first]) => first ?? []) : [],
+    ),
+  );
+  const hidden = all.filter(
+    (member) =>
+      (member.kind === 'column' || member.kind === 'related') &&
+      read.has(member.name) &&
+      !members.includes(member),
+  );
   const readByTexts = new Set(
     members.flatMap((member) =>
       member.kind === 'text'
@@ -126,11 +182,14 @@ function shapeFrom(members: readonly Member[]): Shape {
         : [],
     ),
   );
+  const needsOthers = (member: Member) => member.kind === 'related' || member.kind === 'include';
   return {
     members,
     places: new Map(members.map((member, at): [string, number] => [member.name, at]).toReversed()),
-    isPlain: members.every((member) => member.kind === 'column'),
-    needsLookup: members.some((member) => member.kind === 'related' || member.kind === 'include'),
+    hidden,
+    snapshotOrder,
+    isPlain: fields === null && members.every((member) => member.kind === 'column'),
+    needsLookup: [...members, ...hidden].some(needsOthers),
     readByTexts,
   };
 }
@@ -153,8 +212,7 @@ function prefixOf(name: string): string {
 }
 
 /** The key first, then what names the row, then the rest. */
-function ordered(members: readonly Member[], table: Table, order: readonly string[] | null): Member[] {
-  const wanted = order ?? defaultOrder(table);
+function ordered(members: readonly Member[], wanted: readonly string[]): Member[] {
   const rank = (member: Member) => {
     const at = wanted.indexOf(member.name);
     return at < 0 ? wanted.length : at;

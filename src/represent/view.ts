@@ -6,6 +6,8 @@ import type { Context } from '../change/context.ts';
 import type { Image } from '../change/images.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
+import { netboxColumn } from '../core/django.ts';
+import type { EventFormat } from '../core/eventFormat.ts';
 import { parseJson } from '../core/json.ts';
 import type { RowPath } from '../match/conditions/condition.ts';
 import {
@@ -15,6 +17,7 @@ import {
   type SnapshotView,
   UNAVAILABLE,
 } from '../match/conditions/view.ts';
+import { type FrozenSource, frozenMember } from './frozen.ts';
 import { NOTHING_RESOLVED, type Part, renderParts } from './render.ts';
 import type { Member, Shape } from './shape.ts';
 
@@ -27,6 +30,10 @@ export interface ViewSource {
   readonly after: Image | null;
   /** The members of `data`; null before anything was looked up. */
   readonly parts: readonly Part[] | null;
+  /** Included rows by name of the include; null before anything was looked up. */
+  readonly included: FrozenSource['included'] | null;
+  /** Whose names and values snapshots bear. */
+  readonly format: EventFormat;
 }
 
 export function viewOfChange(source: ViewSource): ConditionView {
@@ -46,11 +53,11 @@ class ChangeView implements ConditionView {
   }
 
   get prechange(): SnapshotView {
-    return snapshotView(this.#source.table, this.#source.before);
+    return snapshotOf(this.#source, 'prechange', this.#source.before);
   }
 
   get postchange(): SnapshotView {
-    return snapshotView(this.#source.table, this.#source.after);
+    return snapshotOf(this.#source, 'postchange', this.#source.after);
   }
 
   get event(): ConditionView['event'] {
@@ -80,8 +87,8 @@ class CurrentRow implements RowView {
   }
 
   get(key: string): Lookup {
-    const { shape, parts } = this.#source;
-    const at = shape.places.get(key);
+    const { shape, parts, format } = this.#source;
+    const at = shape.places.get(format === 'netbox' ? netboxColumn(key) : key);
     const member = at === undefined ? undefined : shape.members[at];
     if (at === undefined || member === undefined) return absent(this.#state);
     // A column is itself whatever is looked up: the members made from others need not be rendered for it.
@@ -116,6 +123,20 @@ function isPending(member: Member, part: Part | undefined, shape: Shape): boolea
 /** A key that the row has not, or that was not sent with its key alone. */
 function absent(image: Image): Lookup {
   return image.isKeyOnly ? UNAVAILABLE.identity : undefined;
+}
+
+function snapshotOf(source: ViewSource, side: 'prechange' | 'postchange', image: Image | null): SnapshotView {
+  const { table, included, format } = source;
+  if (format === 'walhook' || image === null) return snapshotView(table, image);
+  return {
+    get(key): Lookup {
+      const part = frozenMember(source, included, side, image, key, format);
+      if (part === undefined) return undefined;
+      if (part === 'pending') return UNAVAILABLE.pending;
+      if (part.missing !== null) return UNAVAILABLE[part.missing];
+      return part.json === null ? undefined : parseJson(part.json);
+    },
+  };
 }
 
 function snapshotView(table: Table, image: Image | null): SnapshotView {

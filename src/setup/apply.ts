@@ -9,10 +9,12 @@ import { type Lsn, parseLsn } from '../core/lsn.ts';
 import { formatPosition } from '../enqueue/position.ts';
 import type { Installation, QueueStore } from '../queue/store.ts';
 import { LOST_QUEUE_REMEDY, newInstallation, SCHEMA_VERSION } from './installation.ts';
-import { qualified, type SetupPlan } from './plan.ts';
+import { qualified } from './names.ts';
+import type { SetupPlan } from './plan.ts';
 import type { DatabaseState, TableState } from './state.ts';
 
 const LOCK_TIMEOUT = '2s';
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Runs the publication and schema sections. Throws SETUP_PRIVILEGE or SETUP_UNSAFE; then nothing is changed. */
 export async function applySections(client: Client, plan: SetupPlan, state: DatabaseState): Promise<void> {
@@ -49,14 +51,32 @@ export async function applySections(client: Client, plan: SetupPlan, state: Data
 
 /**
  * Tables on which an UPDATE fails, with the reason. EXPLAIN goes as far as PostgreSQL's own check of
- * publication and replica identity and touches no row.
+ * publication and replica identity and touches no row. Throws where a table is locked for longer than we wait.
  */
 async function refusedWrites(client: Client, tables: readonly TableState[]): Promise<Map<string, string>> {
   const refused = new Map<string, string>();
   const isOwnTransaction = await client
     .query<{ open: boolean }>('select pg_current_xact_id_if_assigned() is not null as open')
     .then(({ rows }) => rows[0]?.open === true);
-  if (!isOwnTransaction) await client.query('begin');
+  if (isOwnTransaction) {
+    await proveUpdates(client, tables, refused);
+    return refused;
+  }
+  await client.query('begin');
+  try {
+    await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+    await proveUpdates(client, tables, refused);
+  } finally {
+    await client.query('rollback');
+  }
+  return refused;
+}
+
+async function proveUpdates(
+  client: Client,
+  tables: readonly TableState[],
+  refused: Map<string, string>,
+): Promise<void> {
   for (const table of tables.filter((candidate) => candidate.isOwned)) {
     const name = qualified(table);
     const { rows } = await client.query<{ column: string }>(
@@ -70,12 +90,11 @@ async function refusedWrites(client: Client, tables: readonly TableState[]): Pro
     try {
       await client.query(`explain update ${name} set ${column} = ${column}`);
     } catch (error) {
+      if (causeCode(error) === LOCK_NOT_AVAILABLE) throw refusal(error, `the proof of ${name}`, '');
       refused.set(name, error instanceof Error ? (error.message.split('\n')[0] ?? '') : '');
     }
     await client.query('rollback to savepoint walhook_proof');
   }
-  if (!isOwnTransaction) await client.query('rollback');
-  return refused;
 }
 
 /**
@@ -125,7 +144,7 @@ function refusal(error: unknown, what: string, needs: string): unknown {
   switch (causeCode(error)) {
     case '42501':
       return new WalhookError('SETUP_PRIVILEGE', `${what} needs ${needs}, found: ${text}`, { cause: error });
-    case '55P03':
+    case LOCK_NOT_AVAILABLE:
       return new WalhookError(
         'SETUP_PRIVILEGE',
         `${what} waited ${LOCK_TIMEOUT} for a lock and gave up: ${text}`,

@@ -2,22 +2,32 @@
  * Preflight: what stands in the way of capturing, each with its remedy. Pure; the caller brings what was
  * read of the database and the queue.
  */
-import type { ErrorCode } from '../core/errors.ts';
+import { type ErrorCode, WalhookError } from '../core/errors.ts';
 import type { StoreState } from '../queue/store.ts';
-import { chooseTables, hasUsableIdentity, ident, qualified } from './plan.ts';
+import { checkBinding } from './installation.ts';
+import { ident, qualified } from './names.ts';
+import { chooseTables, hasUsableIdentity } from './plan.ts';
 import type { DatabaseState } from './state.ts';
 
 /** A code of the catalogue, or of what only check finds. */
 export type FindingCode =
   | ErrorCode
+  | 'TABLE_MISSING'
   | 'TABLE_WITHOUT_KEY'
   | 'TABLE_UNREADABLE'
   | 'TABLE_UNPUBLISHED'
   | 'PUBLICATION_PARTIAL'
   | 'NO_BEFORE_IMAGE'
+  | 'PRESET_MISFIT'
+  | 'BEFORE_IMAGE_MISSING'
   | 'WAL_UNLIMITED'
   | 'NO_FREE_SLOT'
-  | 'QUEUE_NOT_DURABLE';
+  | 'QUEUE_NOT_DURABLE'
+  | 'WAL2JSON_KEYLESS'
+  | 'WAL2JSON_NAN'
+  | 'WAL2JSON_PARTITIONS'
+  | 'WAL2JSON_ROW_FILTER'
+  | 'WAL2JSON_TOAST';
 
 export interface Finding {
   readonly code: FindingCode;
@@ -30,11 +40,14 @@ export interface Finding {
 
 export interface CheckInput {
   readonly state: DatabaseState;
+  readonly environment: string;
   readonly slot: string;
   readonly publication: string;
   readonly plugin: string;
   readonly patterns: readonly string[] | null;
   readonly modelTables: readonly { readonly schema: string; readonly table: string }[];
+  /** Tables that models need beside their own. */
+  readonly companions?: readonly { readonly schema: string; readonly table: string }[];
   readonly store: StoreState | null;
   /** e.g. `append-only file…`; starts with `none` where nothing is durable. */
   readonly durability: string;
@@ -124,11 +137,19 @@ function checkPublication({ state, publication: name }: CheckInput): Finding[] {
   return findings;
 }
 
-function checkTables({ state, patterns, modelTables, publication }: CheckInput): Finding[] {
-  const chosen = chooseTables(state.tables, { patterns, modelTables });
+function checkTables({ state, patterns, modelTables, companions, publication }: CheckInput): Finding[] {
+  const unknown: string[] = [];
+  const chosen = chooseTables(state.tables, { patterns, modelTables, companions: companions ?? [] }, unknown);
   const isWanted = (table: (typeof chosen)[number]) =>
     patterns !== null || modelTables.length > 0 || table.isPublished;
-  const findings: Finding[] = [];
+  const findings = unknown.map(
+    (message): Finding => ({
+      code: 'TABLE_MISSING',
+      level: 'problem',
+      message: `expected every table that is named to be there, found that ${message}`,
+      remedy: 'mend its name in postgres.tables or models, or create the table',
+    }),
+  );
   for (const table of state.tables.filter((one) => one.isPublished || chosen.includes(one))) {
     const name = qualified(table);
     if (!hasUsableIdentity(table)) {
@@ -150,6 +171,14 @@ function checkTables({ state, patterns, modelTables, publication }: CheckInput):
         level: isWanted(table) ? 'problem' : 'advice',
         message: `expected ${name} in the publication ${publication}, found it is not`,
         remedy: 'walhook setup --only publication',
+      });
+    }
+    if (table.publishedColumns !== null) {
+      findings.push({
+        code: 'PUBLICATION_PARTIAL',
+        level: 'problem',
+        message: `expected ${publication} to publish every column of ${name}, found only ${table.publishedColumns.join(', ')}`,
+        remedy: `ALTER PUBLICATION ${ident(publication)} DROP TABLE ${name}; ALTER PUBLICATION ${ident(publication)} ADD TABLE ${name};`,
       });
     }
     if (table.isPublished && !table.isReadable) {
@@ -223,7 +252,8 @@ function checkSlot({ state, slot, plugin, store }: CheckInput): Finding[] {
   return [];
 }
 
-function checkQueue({ state, store, durability }: CheckInput): Finding[] {
+/** What `run` would refuse, and what may be lost. */
+function checkQueue({ state, store, durability, environment, slot }: CheckInput): Finding[] {
   const findings: Finding[] = [];
   if (durability.startsWith('none')) {
     findings.push({
@@ -233,26 +263,13 @@ function checkQueue({ state, store, durability }: CheckInput): Finding[] {
       remedy: 'CONFIG SET appendonly yes; CONFIG REWRITE -- on the Redis of queue.url',
     });
   }
-  if (store === null) {
-    findings.push({
-      code: 'QUEUE_NOT_SET_UP',
-      level: 'problem',
-      message: "expected the queue's store to be bound to this database, found nothing of walhook in it",
-      remedy: 'walhook setup',
-    });
-    return findings;
-  }
-  const { installation } = store;
-  if (
-    installation.systemIdentifier !== state.identity.systemIdentifier ||
-    installation.database !== state.identity.database
-  ) {
-    findings.push({
-      code: 'NOT_MY_QUEUE',
-      level: 'problem',
-      message: `expected the queue of ${state.identity.database} on system ${state.identity.systemIdentifier}, found that of ${installation.database} on ${installation.systemIdentifier}`,
-      remedy: 'check queue.url and queue.prefix',
-    });
+  try {
+    const { identity, installation: recorded } = state;
+    checkBinding({ store, recorded, identity, environment, slot });
+  } catch (error) {
+    if (!(error instanceof WalhookError)) throw error;
+    const { code, message, remedy } = error;
+    findings.push({ code, level: 'problem', message, remedy });
   }
   return findings;
 }

@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
+import { companionTables } from '../config/watchedTables.ts';
 import { WalhookError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
 import { planSetup, type SectionName, type SetupPlan, type SetupWish } from './plan.ts';
+import { readPresetFit } from './presetFit.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
-
-export const PLUGIN = 'pgoutput';
 
 export interface SetupRequest {
   readonly only: readonly SectionName[];
@@ -26,7 +26,9 @@ export async function readPlan(
   only: readonly SectionName[],
 ): Promise<{ state: DatabaseState; plan: SetupPlan }> {
   const state = await readDatabaseState(client, names);
-  return { state, plan: planSetup(state, wishOf(config, state, only)) };
+  const { config: fitted, notes } = await readPresetFit(client, config);
+  const plan = planSetup(state, wishOf(fitted, state, only));
+  return { state, plan: { ...plan, notes: [...notes, ...plan.notes] } };
 }
 
 /** Does it. `tell` receives one line per step. Idempotent. */
@@ -41,7 +43,7 @@ export async function performSetup(
   const { state, plan } = await readPlan(client, config, names, only);
   if (plan.refused.length > 0) throw new WalhookError('SETUP_UNSAFE', plan.refused.join('; '));
   for (const note of plan.notes) tell(`note: ${note}`);
-  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, names.slot);
+  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, config);
   await applySections(client, plan, state);
   for (const { name, statements } of plan.sections) {
     if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : 'created'}`);
@@ -60,7 +62,8 @@ export async function performSetup(
 }
 
 /** A slot is made only where none is remembered: one that is gone took Changes with it. */
-function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean, name: string): void {
+function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean, config: Config): void {
+  const { slot: name, plugin } = config.postgres;
   const isRemembered = isBound || installation !== null;
   if (isRemembered && (slot.walStatus === 'missing' || slot.walStatus === 'lost')) {
     const found = slot.walStatus === 'lost' ? 'invalidated' : 'gone';
@@ -69,9 +72,9 @@ function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean,
       `expected the slot ${name}, which setup made before, found it ${found}`,
     );
   }
-  if (slot.walStatus !== 'missing' && slot.plugin !== PLUGIN) {
+  if (slot.walStatus !== 'missing' && slot.plugin !== plugin) {
     const found = slot.plugin ?? 'a physical one';
-    throw new WalhookError('SLOT_FOREIGN', `expected ${name} to be a slot of ${PLUGIN}, found ${found}`);
+    throw new WalhookError('SLOT_FOREIGN', `expected ${name} to be a slot of ${plugin}, found ${found}`);
   }
 }
 
@@ -81,10 +84,11 @@ function wishOf(config: Config, state: DatabaseState, only: readonly SectionName
     publication: config.postgres.publication,
     patterns: config.postgres.tables,
     modelTables: config.models.map((model) => model.table),
+    companions: companionTables(config),
     only,
     schemaSql: readSql('schema.sql'),
     role: state.role.name,
-    pluginName: PLUGIN,
+    pluginName: config.postgres.plugin,
   };
 }
 

@@ -2,6 +2,7 @@
  * What setup has to do to a database, decided without touching it: SQL in sections, each headed by the role
  * it needs, and what it will not do because the application's own writes would fail. Pure.
  */
+import { ident, literal, qualified } from './names.ts';
 import type { DatabaseState, TableState } from './state.ts';
 
 export type SectionName = 'publication' | 'schema' | 'slot';
@@ -29,6 +30,8 @@ export interface SetupWish {
   readonly patterns: readonly string[] | null;
   /** Tables of `models`. */
   readonly modelTables: readonly { readonly schema: string; readonly table: string }[];
+  /** Tables that models need beside their own. */
+  readonly companions?: readonly { readonly schema: string; readonly table: string }[];
   readonly only: readonly SectionName[];
   /** The text of sql/schema.sql. */
   readonly schemaSql: string;
@@ -99,18 +102,18 @@ function planPublication(
       `comment on publication ${name} is ${literal(PUBLICATION_COMMENT)};`,
     ];
   }
+  const statements: string[] = [];
+  if (!publication.viaRoot && state.tables.some((table) => table.kind === 'p')) {
+    statements.push(`alter publication ${name} set (publish_via_partition_root = true);`);
+  }
   if (publication.isAllTables) {
     notes.push(
       `the publication ${wish.publication} is FOR ALL TABLES: a table made later without a key will refuse UPDATE and DELETE`,
     );
-    return [];
+    return statements;
   }
-  const statements: string[] = [];
   const missing = safe.filter((table) => !table.isPublished);
   if (missing.length > 0) statements.push(`alter publication ${name} add table\n${list(missing)};`);
-  if (!publication.viaRoot && state.tables.some((table) => table.kind === 'p')) {
-    statements.push(`alter publication ${name} set (publish_via_partition_root = true);`);
-  }
   const extra = state.tables.filter((table) => table.isPublished && !chosen.includes(table));
   for (const table of extra) notes.push(`${qualified(table)} is published too and stays so`);
   return statements;
@@ -124,34 +127,49 @@ function planSchema(state: DatabaseState, wish: SetupWish): string[] {
 /** The tables that were asked for. */
 export function chooseTables(
   tables: readonly TableState[],
-  wish: Pick<SetupWish, 'patterns' | 'modelTables'>,
+  wish: Pick<SetupWish, 'patterns' | 'modelTables' | 'companions'>,
   notes: string[] = [],
 ): TableState[] {
-  if (wish.patterns !== null) return tables.filter((table) => matchesPatterns(table, wish.patterns ?? []));
+  const { patterns } = wish;
+  if (patterns !== null) {
+    for (const pattern of patterns.filter((one) => !tables.some((table) => fits(table, one)))) {
+      notes.push(`the pattern ${pattern} of postgres.tables fits no table`);
+    }
+    return tables.filter((table) => matchesPatterns(table, patterns));
+  }
   if (wish.modelTables.length === 0) return [...tables];
   for (const { schema, table } of wish.modelTables) {
     if (!tables.some((known) => known.schema === schema && known.name === table)) {
       notes.push(`the table ${schema}.${table} of a model does not exist, or this role cannot see it`);
     }
   }
+  const wantedTables = [...wish.modelTables, ...(wish.companions ?? [])];
   return tables.filter((table) =>
-    wish.modelTables.some((wanted) => wanted.schema === table.schema && wanted.table === table.name),
+    wantedTables.some((wanted) => wanted.schema === table.schema && wanted.table === table.name),
   );
 }
 
-/** `public.*`, `public.orders`, `!public.django_session`: the last pattern that fits decides. */
+/**
+ * `public.*`, `public.orders`, `!public.django_session`: the last pattern that fits decides. Where all of them
+ * leave tables out, the others are in.
+ */
 export function matchesPatterns(
   table: { readonly schema: string; readonly name: string },
   patterns: readonly string[],
 ): boolean {
-  let isChosen = false;
-  for (const pattern of patterns) {
-    const negated = pattern.startsWith('!');
-    const text = negated ? pattern.slice(1) : pattern;
-    const full = text.includes('.') ? text : `public.${text}`;
-    if (glob(full).test(`${table.schema}.${table.name}`)) isChosen = !negated;
-  }
-  return isChosen;
+  const last = patterns.findLast((pattern) => fits(table, pattern));
+  if (last !== undefined) return !isNegated(last);
+  return patterns.length > 0 && patterns.every(isNegated);
+}
+
+function isNegated(pattern: string): boolean {
+  return pattern.startsWith('!');
+}
+
+function fits(table: { readonly schema: string; readonly name: string }, pattern: string): boolean {
+  const text = isNegated(pattern) ? pattern.slice(1) : pattern;
+  const full = text.includes('.') ? text : `public.${text}`;
+  return glob(full).test(`${table.schema}.${table.name}`);
 }
 
 function glob(pattern: string): RegExp {
@@ -171,18 +189,4 @@ function isNamed(table: TableState, wish: SetupWish): boolean {
 export function hasUsableIdentity(table: TableState): boolean {
   if (table.identity === 'nothing') return false;
   return table.identity === 'default' ? table.hasPrimaryKey : true;
-}
-
-/** A quoted identifier. */
-export function ident(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-export function qualified(table: { readonly schema: string; readonly name: string }): string {
-  return `${ident(table.schema)}.${ident(table.name)}`;
-}
-
-/** A string literal. */
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -11,6 +11,8 @@ export interface TableState {
   readonly kind: 'r' | 'p';
   readonly hasPrimaryKey: boolean;
   readonly identity: 'default' | 'nothing' | 'full' | 'index';
+  /** The columns that an update or delete always sends; empty where the identity is none or all. */
+  readonly identityColumns: readonly string[];
   readonly isOwned: boolean;
   readonly isReadable: boolean;
   /** In the publication. */
@@ -80,7 +82,8 @@ const SERVER = `
     current_setting('max_wal_senders')::int - (select count(*)::int from pg_catalog.pg_stat_replication) as free_senders,
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
-      and to_regprocedure('walhook.set_context(text,text)') is not null as has_helpers
+      and to_regprocedure('walhook.set_context(text,text)') is not null
+      and to_regprocedure('walhook.mute()') is not null as has_helpers
   from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 const PUBLICATION = `
@@ -91,14 +94,38 @@ const PUBLICATION = `
     ], null) as unpublished
   from pg_catalog.pg_publication where pubname = $1`;
 
-/** Tables that could be watched: ordinary and partitioned roots, outside system schemas and our own. */
-const TABLES = `
+/** Publications of whole schemas exist since 15. */
+const PUBLISHED_SCHEMAS_SINCE = 150_000;
+
+const OF_PUBLISHED_SCHEMA = `
+    or exists (
+      select from pg_catalog.pg_publication_namespace s
+      join pg_catalog.pg_publication p on p.oid = s.pnpubid and p.pubname = $1
+      where s.pnnspid = c.relnamespace
+    )`;
+
+/**
+ * Tables that could be watched: ordinary and partitioned roots, outside system schemas and our own. A root whose
+ * publication publishes leaves is in it, and pg_publication_tables does not list it.
+ */
+const tablesSql = (version: number) => `
   select n.nspname as schema, c.relname as name, c.relkind as kind,
     exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as has_key,
     c.relreplident as identity,
+    (select coalesce(array_agg(a.attname::text order by a.attnum), '{}')
+     from pg_catalog.pg_index i
+     join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+     where i.indrelid = c.oid
+       and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
+    ) as identity_columns,
     pg_has_role(c.relowner, 'usage') as is_owned,
     has_table_privilege(c.oid, 'select') as is_readable,
-    pt.tablename is not null as is_published
+    pt.tablename is not null
+    or exists (
+      select from pg_catalog.pg_publication p
+      where p.pubname = $1 and (p.puballtables or exists (
+        select from pg_catalog.pg_publication_rel r where r.prpubid = p.oid and r.prrelid = c.oid))
+    )${version < PUBLISHED_SCHEMAS_SINCE ? '' : OF_PUBLISHED_SCHEMA} as is_published
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_publication_tables pt
@@ -176,17 +203,23 @@ async function readPublication(client: ClientBase | Pool, name: string): Promise
     : { isAllTables: row.all_tables, viaRoot: row.via_root, unpublished: row.unpublished };
 }
 
-async function readTables(client: ClientBase | Pool, names: Names, version: number): Promise<TableState[]> {
+/** Tables that could be watched, with what PostgreSQL sends of them. */
+export async function readTables(
+  client: ClientBase | Pool,
+  names: Names,
+  version: number,
+): Promise<TableState[]> {
   const { rows } = await client.query<{
     schema: string;
     name: string;
     kind: 'r' | 'p';
     has_key: boolean;
     identity: keyof typeof IDENTITIES;
+    identity_columns: string[];
     is_owned: boolean;
     is_readable: boolean;
     is_published: boolean;
-  }>(TABLES, [names.publication, [...names.ownSchemas, 'information_schema']]);
+  }>(tablesSql(version), [names.publication, [...names.ownSchemas, 'information_schema']]);
   const lists =
     version < 150_000
       ? []
@@ -201,6 +234,7 @@ async function readTables(client: ClientBase | Pool, names: Names, version: numb
     kind: row.kind,
     hasPrimaryKey: row.has_key,
     identity: IDENTITIES[row.identity],
+    identityColumns: row.identity_columns,
     isOwned: row.is_owned,
     isReadable: row.is_readable,
     isPublished: row.is_published,

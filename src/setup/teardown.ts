@@ -1,7 +1,8 @@
 /** The inverse of setup: what would be lost, and what is dropped. */
 import type { Client } from 'pg';
 import type { QueueStore } from '../queue/store.ts';
-import { ident, literal, PUBLICATION_COMMENT } from './plan.ts';
+import { ident, literal } from './names.ts';
+import { PUBLICATION_COMMENT } from './plan.ts';
 import type { DatabaseState } from './state.ts';
 
 export interface TeardownPlan {
@@ -34,6 +35,14 @@ export async function planTeardown(
     }
     statements.push(`select pg_drop_replication_slot(${literal(names.slot)});`);
   }
+  const others = await otherSlots(client, names.slot);
+  if (others.length > 0) {
+    notes.push(
+      `publication, helpers and tracked tables stay, for the slot ${others.join(', ')} is bound too`,
+    );
+    statements.push(`delete from walhook.installation where slot = ${literal(names.slot)};`);
+    return { losses, statements, notes };
+  }
   if (state.publication !== null) {
     if (await isOurs(client, names.publication))
       statements.push(`drop publication ${ident(names.publication)};`);
@@ -57,11 +66,34 @@ async function countWaiting(store: QueueStore | null): Promise<number> {
 
 /** Looks for one Change past the confirmed position, without consuming it. */
 async function hasUndelivered(client: Client, state: DatabaseState, names: TeardownNames): Promise<boolean> {
-  if (state.publication === null || state.slot.plugin !== 'pgoutput' || state.slot.walStatus === 'lost')
-    return false;
+  if (state.publication === null || state.slot.walStatus === 'lost') return false;
+  // wal2json knows no publication: whatever is left may be a Change of a published table.
+  if (state.slot.plugin === 'wal2json') return hasLines(client, names);
+  if (state.slot.plugin !== 'pgoutput') return false;
   const { rows } = await client.query(
     `select from pg_logical_slot_peek_binary_changes($1, null, 1, 'proto_version', '1', 'publication_names', $2) limit 1`,
     [names.slot, `"${names.publication}"`],
+  );
+  return rows.length > 0;
+}
+
+/** Slots of this database that are bound to queues of their own, and use the same helpers. */
+async function otherSlots(client: Client, slot: string): Promise<string[]> {
+  const { rows: found } = await client.query<{ there: boolean }>(
+    "select to_regclass('walhook.installation') is not null as there",
+  );
+  if (found[0]?.there !== true) return [];
+  const { rows } = await client.query<{ slot: string }>(
+    'select slot from walhook.installation where slot <> $1 order by slot',
+    [slot],
+  );
+  return rows.map((row) => row.slot);
+}
+
+async function hasLines(client: Client, { slot }: TeardownNames): Promise<boolean> {
+  const { rows } = await client.query(
+    `select from pg_logical_slot_peek_changes($1, null, null, 'format-version', '2', 'include-transaction', '0') limit 1`,
+    [slot],
   );
   return rows.length > 0;
 }

@@ -5,8 +5,9 @@
 import type { Context } from '../change/context.ts';
 import type { ChangeKind } from '../change/transaction.ts';
 import { type ErrorCode, toWalhookError } from '../core/errors.ts';
-import type { Json, JsonObject } from '../core/json.ts';
+import { type Json, type JsonObject, parseJson } from '../core/json.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
+import { eventForConditions } from '../deliver/payload.ts';
 import { prepareRequest } from '../deliver/request.ts';
 import { because } from '../match/conditions/because.ts';
 import { viewOfEvent } from '../match/conditions/eventView.ts';
@@ -37,7 +38,7 @@ export type TrialResult = {
 /** @param userAgent e.g. `walhook/0.1.0` */
 export function tryEvent(definition: WebhookDefinition, event: JsonObject, userAgent: string): TrialResult {
   const { match } = definition;
-  const view = viewOfEvent(event);
+  const view = viewOfEvent(seenBy(match, event));
   const verdict = verdictOf(match, event, view);
   const explained = explainDecision(match, event, view, verdict);
   const result = { matched: verdict.kind === 'matched', explain: explained, request: null, error: null };
@@ -52,6 +53,12 @@ export function tryEvent(definition: WebhookDefinition, event: JsonObject, userA
     const { code, message } = toWalhookError(error);
     return { ...result, error: { code, message } };
   }
+}
+
+/** Conditions see the row with the names and values of the webhook's payload format. */
+function seenBy({ format }: MatchTarget, event: JsonObject): JsonObject {
+  if (format === 'walhook') return event;
+  return parseJson(eventForConditions(deliveryOf(event), format)) as JsonObject;
 }
 
 type TrialVerdict = Verdict | { readonly kind: 'not_matched'; readonly by: 'enabled' | 'models' | 'events' };

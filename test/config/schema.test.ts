@@ -10,7 +10,7 @@ const one = (more: object) => ({ ...base, webhooks: [{ ...webhook, ...more }] })
 
 const parses = (config: unknown): boolean => {
   const source = {
-    env: { EIGHT: '8', YES: 'true' },
+    env: { EIGHT: '8', YES: 'true', METHOD: 'PUT', TIMEOUT: '5s' },
     readFile: () => {
       throw new Error('ENOENT');
     },
@@ -58,13 +58,16 @@ describe('the JSON Schema', () => {
     ['a fraction', one({ concurrency: 1.5 }), false],
     ['a wrong slot', { ...base, postgres: { url: 'postgres://h/d', slot: 'A' } }, false],
     ['an unknown default', { ...base, defaults: { name: 'x' } }, false],
+    ['an unknown key of an export', one({ payload_url: 'http://h/', timuot: 5 }), false],
   ])('judges %s as the parser does', (_what, config, isValid) => {
     expect(parses(config)).toBe(isValid);
     expect(schema.safeParse(config).success).toBe(isValid);
   });
 
-  // An editor underlines what run accepts.
-  it.fails.each([
+  // An editor would underline what run accepts.
+  it.each([
+    ['a variable for a word of a list', one({ http_method: '${METHOD}' })],
+    ['a variable for a duration', one({ timeout: '${TIMEOUT}' })],
     ['a variable for a number', one({ concurrency: '${EIGHT}' })],
     ['a variable for a boolean', one({ enabled: '${YES}' })],
     [

@@ -29,15 +29,9 @@ describe('a failpoint', () => {
     'after_flush:1.5',
     ':1',
     'constructor',
-  ])('refuses %j', (setting) => {
-    expect(() => failpointFrom(setting, () => undefined)).toThrow(RangeError);
-  });
-
-  // A failpoint that can never strike makes a fault test that cannot fail.
-  it.fails.each([
     'after_flush:0',
     'after_flush:2:3',
-  ])('refuses %j, which could never mean what it says', (setting) => {
+  ])('refuses %j', (setting) => {
     expect(() => failpointFrom(setting, () => undefined)).toThrow(RangeError);
   });
 });

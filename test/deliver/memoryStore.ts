@@ -13,7 +13,7 @@ interface Job {
   done: number;
 }
 
-type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks';
+type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks' | 'swapFlow';
 /** lost: it was done and the answer never came · refused: it was not done. */
 type Fault = 'lost' | 'refused';
 
@@ -21,11 +21,13 @@ export class MemoryStore implements DeliverStore {
   readonly delivered: string[] = [];
   readonly failed: { readonly eventId: string; readonly reason: string; readonly attempts: number }[] = [];
   readonly paused = new Set<string>();
+  readonly parked = new Set<string>();
   jobs: Job[] = [];
   /** Asked before each operation. */
   fault: (operation: Operation, process: string) => Fault | null = () => null;
   readonly #seen = new Map<string, number>();
   readonly #callbacks: ((webhooks: readonly string[]) => void)[] = [];
+  readonly #flows = new Map<string, string>();
   #nextId = 1;
 
   add(webhook: string, deliveries: readonly QueuedDelivery[], more: Partial<Job> = {}): void {
@@ -116,6 +118,25 @@ export class MemoryStore implements DeliverStore {
     return this.#perform('recover', process, () => {
       for (const job of this.jobs) if (job.owner === process && !known.includes(job.id)) job.owner = null;
     });
+  }
+
+  setParked(webhook: string, isParked: boolean): Promise<void> {
+    if (isParked) this.parked.add(webhook);
+    else this.parked.delete(webhook);
+    return Promise.resolve();
+  }
+
+  swapFlow(webhook: string, expected: string | null, next: string) {
+    return this.#perform('swapFlow', '', () => {
+      const current = this.#flows.get(webhook) ?? null;
+      if (current !== expected) return { isSwapped: false, current };
+      this.#flows.set(webhook, next);
+      return { isSwapped: true, current: next };
+    });
+  }
+
+  flows(): Promise<ReadonlyMap<string, string>> {
+    return Promise.resolve(this.#flows);
   }
 
   dueWebhooks(nowMs: number): Promise<string[]> {

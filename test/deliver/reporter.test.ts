@@ -37,11 +37,11 @@ const ids = (asked: readonly (readonly Report[])[]) =>
 describe('outcomes', () => {
   it('of one turn share a report; those that come meanwhile share the next', async () => {
     const { reporter, asked, answer } = reporting();
-    reporter.add(report('a'));
-    reporter.add(report('b'));
+    void reporter.add(report('a'));
+    void reporter.add(report('b'));
     await settled();
-    reporter.add(report('c'));
-    reporter.add(report('d'));
+    void reporter.add(report('c'));
+    void reporter.add(report('d'));
     await settled();
     expect(ids(asked)).toEqual([['a', 'b']]);
     await answer();
@@ -55,7 +55,7 @@ describe('outcomes', () => {
 
   it('are at most 2,000 in a report', async () => {
     const { reporter, asked, answer } = reporting();
-    for (let i = 0; i < 4_500; i += 1) reporter.add(report(String(i)));
+    for (let i = 0; i < 4_500; i += 1) void reporter.add(report(String(i)));
     await settled();
     await answer();
     await answer();
@@ -65,10 +65,10 @@ describe('outcomes', () => {
 
   it('that are not recorded are reported again, in the same order', async () => {
     const { reporter, clock, asked, answer } = reporting();
-    reporter.add(report('a'));
+    void reporter.add(report('a'));
     await settled();
     await answer(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
-    reporter.add(report('b'));
+    void reporter.add(report('b'));
     await clock.advance(100);
     await answer();
     await answer();
@@ -78,7 +78,7 @@ describe('outcomes', () => {
 
   it('are waited for by drain, and not after it was given up', async () => {
     const { reporter, clock, answer } = reporting();
-    reporter.add(report('a'));
+    void reporter.add(report('a'));
     await settled();
     let isDrained = false;
     const drained = reporter.drain().then(() => {

@@ -48,6 +48,7 @@ function shape(
     name: 'Slack!',
     method: 'POST',
     contentType: 'application/json',
+    format: 'walhook',
     url: compile(url, 'url'),
     origin: staticOrigin(url),
     headers: headers === undefined ? null : compile(headers, 'additional_headers'),

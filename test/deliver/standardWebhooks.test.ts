@@ -26,9 +26,9 @@ async function sent(target: Partial<DeliverTarget>): Promise<Received> {
     process: 'p1',
     targets: [deliverTarget('w', sink.url, target)],
     userAgent: 'walhook/test',
-    addresses: guard(),
     clock: systemClock,
     log: SILENT,
+    addresses: guard(),
     failpoint: NO_FAILPOINT,
     shutdownMs: 5_000,
   });

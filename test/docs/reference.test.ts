@@ -1,9 +1,9 @@
 /**
- * Reference pages that are written by the code they describe. `npx vitest run -u test/docs` writes them anew;
+ * Reference pages that are written by the code they describe. `npm run docs` writes them anew;
  * without it a page that has fallen behind is a failure.
  */
 import { describe, expect, it } from 'vitest';
-import { configJsonSchema } from '../../src/config/schema.ts';
+import { configShape } from '../../src/config/schema.ts';
 import { errorCatalogue } from '../../src/core/errors.ts';
 import { configurationPage } from './configurationPage.ts';
 
@@ -44,7 +44,7 @@ describe('docs/errors.md', () => {
 
 describe('docs/configuration.md', () => {
   it('has every key with its type, default and meaning', async () => {
-    await expect(configurationPage(configJsonSchema())).toMatchFileSnapshot('../../docs/configuration.md');
+    await expect(configurationPage(configShape())).toMatchFileSnapshot('../../docs/configuration.md');
   });
 });
 

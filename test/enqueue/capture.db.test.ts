@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { type CaptureOptions, captureOnce } from '../../src/capture/capture.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import { WalhookError } from '../../src/core/errors.ts';
 import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
+import { settlesWithin } from '../../src/core/lifecycle.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { type Lsn, lsn, parseLsn } from '../../src/core/lsn.ts';
 import { NO_TLS, openPool } from '../../src/database/connect.ts';
@@ -11,7 +13,9 @@ import { Matcher, type MatchTarget } from '../../src/match/match.ts';
 import { decodePayload, type QueuedDelivery } from '../../src/queue/delivery.ts';
 import type { Flush } from '../../src/queue/store.ts';
 import { readSlot } from '../../src/replication/slot.ts';
+import { plainOptions } from '../../src/represent/shape.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
+import { testModel } from '../helpers/rows.ts';
 import { until } from '../helpers/until.ts';
 import { PUBLICATION, prepareSlot, slotOf } from '../replication/streaming.ts';
 import { INSTALLATION } from '../setup/states.ts';
@@ -30,6 +34,9 @@ const target = (key: string): MatchTarget => ({
   collapse: null,
 });
 
+/** Makes capture read Transactions to their end. */
+const NO_AUDIT = { schema: 'public', table: 'log', username: null, requestId: null, match: [] };
+
 interface Capturing extends AsyncDisposable {
   readonly flushes: Flush[];
   /** Deliveries in the store, by Webhook. */
@@ -41,7 +48,11 @@ interface Capturing extends AsyncDisposable {
 
 async function capture(
   database: TestDatabase,
-  more: Partial<CaptureOptions> & { readonly position?: Lsn; readonly webhooks?: readonly string[] } = {},
+  more: Partial<CaptureOptions> & {
+    readonly position?: Lsn;
+    readonly webhooks?: readonly string[];
+    readonly isAborted?: boolean;
+  } = {},
 ): Promise<Capturing> {
   const flushes: Flush[] = [];
   const flushing = {
@@ -56,6 +67,7 @@ async function capture(
   const slot = await readSlot(pool, database.name);
   const position = formatPosition({ lsn: more.position ?? slot.confirmedFlushLsn, index: 0 });
   const abort = new AbortController();
+  if (more.isAborted === true) abort.abort();
   const ended = captureOnce(
     {
       target: connection,
@@ -65,6 +77,7 @@ async function capture(
       store: flushing,
       models: [],
       represent: new Map(),
+      ownSchemas: [],
       context: [{ kind: 'message', source: 0 }, { kind: 'tracked' }],
       messageSources: [
         { prefix: 'walhook', username: 'username', requestId: 'request_id', allowMute: false },
@@ -107,6 +120,11 @@ async function capture(
       await pool.end();
     },
   };
+}
+
+/** How many Deliveries flushes have stored. */
+function stored(flushes: readonly Flush[]): number {
+  return flushes.flatMap(({ batches }) => batches).reduce((sum, { size }) => sum + size, 0);
 }
 
 async function prepared(): Promise<TestDatabase> {
@@ -192,6 +210,65 @@ describe('capture', () => {
     expect((await slotOf(database)).confirmed).toBeLessThan(committed);
   });
 
+  it('moves the position past a Transaction only with the last of its Deliveries', async () => {
+    await using database = await prepared();
+    await database.client.query("insert into thing select i, 'x' from generate_series(1, 2000) as i");
+    const webhooks = Array.from({ length: 10 }, (_, i) => `w${i}`);
+    await using capturing = await capture(database, { webhooks, auditSources: [NO_AUDIT] });
+    await until(() => stored(capturing.flushes) === 20_000, { timeoutMs: 30_000 });
+    const [first] = decodePayload(capturing.flushes[0]?.batches[0]?.payload ?? '');
+    const commit = formatPosition({ lsn: parseLsn(first?.lsn ?? ''), index: 0 });
+    const passing = () => capturing.flushes.findIndex(({ to }) => to > commit);
+    await until(() => passing() >= 0);
+    expect(passing()).toBeGreaterThan(1);
+    expect(stored(capturing.flushes.slice(0, passing() + 1))).toBe(20_000);
+  });
+
+  it('ends at once where the store refuses a flush, though the stream is idle', async () => {
+    await using database = await prepared();
+    const refused = new WalhookError('QUEUE_FENCED', 'of the test');
+    const refusals: ((error: Error) => void)[] = [];
+    const store = {
+      takeFence: () => Promise.resolve(1),
+      flush: () =>
+        new Promise<'done'>((_resolve, reject) => {
+          refusals.push(reject);
+        }),
+    };
+    await using capturing = await capture(database, { store });
+    await database.client.query("insert into thing values (1, 'x')");
+    await until(() => refusals.length > 0);
+    // Whatever the server has to say after a commit has been said by then.
+    await settlesWithin(capturing.ended, 300);
+    refusals[0]?.(refused);
+    expect(await settlesWithin(expect(capturing.ended).rejects.toBe(refused), 2_000)).toBe(true);
+  });
+
+  it('ends where it was told to stop before the connection was there', async () => {
+    await using database = await prepared();
+    await using capturing = await capture(database, { isAborted: true });
+    await expect(capturing.ended).resolves.toBeUndefined();
+  });
+
+  it('represents a row by the columns that it had, though its Transaction altered the table', async () => {
+    await using database = await prepared();
+    const choices = { note: { x: 'Ex' } };
+    await using capturing = await capture(database, {
+      models: [testModel('thing', 'thing')],
+      represent: new Map([['thing', { ...plainOptions('thing'), choices }]]),
+      auditSources: [NO_AUDIT],
+    });
+    await database.client.query(
+      "begin; insert into thing values (1, 'x'); alter table thing drop column note, add column other text; insert into thing values (2, 'y'); commit",
+    );
+    await until(() => capturing.stored()['w']?.length === 2);
+    const data = capturing.stored()['w']?.map(({ json }) => (JSON.parse(json) as { data: unknown }).data);
+    expect(data).toEqual([
+      { id: 1, note: { value: 'x', label: 'Ex' } },
+      { id: 2, other: 'y' },
+    ]);
+  });
+
   // PostgreSQL 18 says so in its own log only, sends nothing more and lets its position rise.
   it.each([
     ['dropped', ''],
@@ -211,19 +288,27 @@ describe('capture', () => {
     expect((await slotOf(database)).confirmed).toBeLessThan(missed);
   });
 
+  const many =
+    "do $$ begin for i in 1..1000 loop insert into thing values (i, 'x'); commit; end loop; end $$";
   it.each([
-    ['one Transaction', "insert into thing select i, 'x' from generate_series(1, 3000) as i"],
+    ['one Transaction', "insert into thing select i, 'x' from generate_series(1, 1000) as i", false],
     [
-      'many Transactions',
-      "do $$ begin for i in 1..3000 loop insert into thing values (i, 'x'); commit; end loop; end $$",
+      'one Transaction that is read to its end',
+      "insert into thing select i, 'x' from generate_series(1, 1000) as i",
+      true,
     ],
-  ])('keeps a flush within its bounds, however many Webhooks a read of %s is for', async (_what, sql) => {
+    ['many Transactions', many, false],
+    ['many Transactions that are read to their end', many, true],
+  ])('keeps a flush within its bounds, however many Webhooks a read of %s is for', async (_what, sql, looksAhead) => {
     await using database = await prepared();
     await database.client.query(sql);
     const webhooks = Array.from({ length: 50 }, (_, i) => `w${i}`);
-    await using capturing = await capture(database, { webhooks });
-    await until(() => capturing.stored()['w49']?.length === 3_000, { timeoutMs: 30_000 });
-    const sizes = capturing.flushes.map(({ batches }) => batches.reduce((sum, batch) => sum + batch.size, 0));
+    await using capturing = await capture(database, {
+      webhooks,
+      auditSources: looksAhead ? [NO_AUDIT] : [],
+    });
+    await until(() => stored(capturing.flushes) === 50_000, { timeoutMs: 40_000 });
+    const sizes = capturing.flushes.map((flush) => stored([flush]));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 5_000);
   });
 });

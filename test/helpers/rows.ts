@@ -59,6 +59,7 @@ export function testTable(relation: Relation, options: TestTableOptions = {}): T
   const facts: TableFacts = {
     primaryKey: options.primaryKey ?? [],
     isTracked: options.isTracked ?? false,
+    isStamping: options.isTracked ?? false,
     types: options.types ?? new Map(),
     foreignKeys: options.foreignKeys ?? [],
   };

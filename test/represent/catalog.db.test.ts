@@ -39,6 +39,7 @@ describe('what the catalog knows of a table', () => {
     expect(await facts('keyed')).toEqual({
       primaryKey: ['c', 'a'],
       isTracked: false,
+      isStamping: false,
       foreignKeys: [],
       types: new Map(),
     });
@@ -63,6 +64,18 @@ describe('what the catalog knows of a table', () => {
     expect([(await facts('stamped')).isTracked, (await facts('announced')).isTracked]).toEqual([true, false]);
   });
 
+  it.each([
+    ['enable always', true],
+    ['enable replica', false],
+    ['disable', false],
+  ])('is whether the stamp fires: %s', async (state, isStamping) => {
+    const { client } = database;
+    await client.query("create table switched (a int primary key); select walhook.track('switched')");
+    await client.query(`alter table switched ${state} trigger walhook_stamp`);
+    expect(await facts('switched')).toMatchObject({ isTracked: true, isStamping });
+    await client.query('drop table switched');
+  });
+
   it('is nothing of a table that is gone', async () => {
     await database.client.query('create table passing (a int primary key)');
     const relation = await relationOf('passing');
@@ -70,6 +83,7 @@ describe('what the catalog knows of a table', () => {
     expect(await new Catalog(pool).facts(relation)).toEqual({
       primaryKey: [],
       isTracked: false,
+      isStamping: false,
       foreignKeys: [],
       types: new Map(),
     });

@@ -20,6 +20,7 @@ export function tableState(name: string, more: Partial<TableState> = {}): TableS
     kind: 'r',
     hasPrimaryKey: true,
     identity: 'default',
+    identityColumns: ['id'],
     isOwned: true,
     isReadable: true,
     isPublished: false,

@@ -9,7 +9,14 @@ import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
-import { decodeJob, encodeHead, type QueuedDelivery, splitPayload } from '../delivery.ts';
+import {
+  decodeJob,
+  deliveryBytes,
+  encodeHead,
+  eventsOf,
+  type QueuedDelivery,
+  splitPayload,
+} from '../delivery.ts';
 import { isResent } from '../entry.ts';
 import type { Gap } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
@@ -33,8 +40,10 @@ import {
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
 import { entryParameters } from './entries.ts';
+import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
 import { PostgresBackend } from './postgresBackend.ts';
-import { queueSchemaSql } from './schema.ts';
+import { rowSchemaSql } from './rowStatements.ts';
+import { queueSchema, queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
 export interface PostgresStoreOptions {
@@ -53,11 +62,6 @@ const REPEATABLE = new Set(['40P01', '40001']);
 const MAX_REPEATS = 5;
 const UNDEFINED_TABLE = '42P01';
 const INVALID_SCHEMA = '3F000';
-
-/** Where the queue of a prefix lives. */
-export function queueSchema(prefix: string): string {
-  return `${prefix}_queue`;
-}
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
@@ -124,8 +128,12 @@ export class PostgresStore implements QueueStore {
     };
   }
 
+  #schemaSql(): string {
+    return queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema);
+  }
+
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(this.#durable, this.#schemaSql());
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store (format, installation, position) values ($1, $2, $3)
@@ -135,7 +143,7 @@ export class PostgresStore implements QueueStore {
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(this.#durable, this.#schemaSql());
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
@@ -191,6 +199,8 @@ export class PostgresStore implements QueueStore {
         this.#options.clock.now(),
         this.#schema,
         this.#sender,
+        flush.batches.map((batch) => batch.rows[0] ?? null),
+        flush.batches.map((batch) => batch.rows[1] ?? null),
       ],
       'flush',
     );
@@ -253,6 +263,22 @@ export class PostgresStore implements QueueStore {
     return rows.map((row) => row.webhook);
   }
 
+  async swapFlow(webhook: string, expected: string | null, next: string) {
+    const rows = await this.#query<{ is_swapped: boolean; current: string | null }>(
+      this.#fast,
+      swapFlowSql(this.#schema),
+      [webhook, expected, next],
+      'swapFlow',
+    );
+    return { isSwapped: rows[0]?.is_swapped === true, current: rows[0]?.current ?? null };
+  }
+
+  async flows(): Promise<ReadonlyMap<string, string>> {
+    const sql = `select webhook, state from ${this.#schema}.flow`;
+    const rows = await this.#query<{ webhook: string; state: string }>(this.#fast, sql);
+    return new Map(rows.map(({ webhook, state }) => [webhook, state]));
+  }
+
   async onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
@@ -300,11 +326,11 @@ export class PostgresStore implements QueueStore {
   async enqueue(webhook: string, delivery: QueuedDelivery): Promise<void> {
     await this.#query(this.#durable, this.#sql.enqueue, [
       webhook,
-      Buffer.byteLength(delivery.json),
+      deliveryBytes(delivery),
       delivery.eventId,
       delivery.committedAtMs,
       encodeHead([delivery]),
-      this.#policy.sealer.seal(delivery.json),
+      this.#policy.sealer.seal(eventsOf([delivery])),
       this.#schema,
     ]);
   }

@@ -1,5 +1,10 @@
 /** The queue's objects in a PostgreSQL. Made by setup, never altered by run. */
 
+/** Where the queue of a prefix lives. */
+export function queueSchema(prefix: string): string {
+  return `${prefix}_queue`;
+}
+
 /** DDL for a schema whose name was checked to be a plain identifier. Brings one of format 1 to this one. */
 export function queueSchemaSql(schema: string): string {
   return `

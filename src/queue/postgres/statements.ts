@@ -1,6 +1,7 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
+import { isFirstOfItsRows } from './rowStatements.ts';
 
 export interface Statements {
   readonly flush: string;
@@ -23,14 +24,15 @@ export interface Statements {
 export function statementsFor(q: string): Statements {
   return {
     // $1 fence, $2 from, $3 to, $4 definitions; $5–$15 batches with their bounds (max 0: none); $16–$27
-    // entries; $28 Webhooks to pause, $29 now, $30 channel, $31 sender. A list that is too long for a
+    // entries; $28 Webhooks to pause, $29 now, $30 channel, $31 sender, $32–$33 rows of the batches. A list that is too long for a
     // notification is cut; polling finds the rest. Answers done, held or refused.
     flush: `
       with input as (
         select *
         from unnest($5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[],
-            $13::bigint[], $14::bigint[], $15::text[])
-          with ordinality as b (webhook, size, bytes, first_id, last_id, last_ms, head, payload, max, max_bytes, rule, place)
+            $13::bigint[], $14::bigint[], $15::text[], $32::text[], $33::text[])
+          with ordinality as b (webhook, size, bytes, first_id, last_id, last_ms, head, payload, max, max_bytes, rule,
+            row_a, row_b, place)
       ),
       filled as (
         select i.*, coalesce(w.pending, 0) + sum(i.size) over waiting as after,
@@ -50,8 +52,10 @@ export function statementsFor(q: string): Statements {
         select * from judged where exists (select from guard) and not (is_over and rule = 'overflow')
       ),
       job as (
-        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload)
-        select webhook, size, bytes, first_id, last_id, last_ms, head, payload from batch order by place
+        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b, place)
+        select webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b,
+          case when row_a is not null then nextval('${q}.job_turn') end
+        from (select * from batch order by place) as ordered
       ),
       excess as (
         select webhook, max(after - max) as n, max(after_bytes - max_bytes) as bytes
@@ -156,8 +160,9 @@ export function statementsFor(q: string): Statements {
         select coalesce((select is_paused from ${q}.webhook where key = $1), false) as is_paused
       ),
       picked as (
-        select id from ${q}.job
+        select id from ${q}.job j
         where webhook = $1 and owner is null and due_ms <= $4 and not (select is_paused from state)
+          and ${isFirstOfItsRows(q, 'j')}
         order by due_ms, id limit $3
         for update skip locked
       ),
@@ -187,26 +192,28 @@ export function statementsFor(q: string): Statements {
         select * from unnest($2::bigint[], $3::int[]) as i (id, mask)
       ),
       before as (
-        select j.id, j.webhook, j.done, j.size, i.mask from ${q}.job j join input i on i.id = j.id
+        select j.id, j.webhook, j.done, j.size, j.row_a, j.row_b, j.place, i.mask
+        from ${q}.job j join input i on i.id = j.id
         where j.owner = $1 for update of j
       ),
       finished as (
         delete from ${q}.job j using before b
         where j.id = b.id and bit_count((b.done | b.mask)::bit(32)) = b.size
-        returning b.id, b.webhook, b.mask & ~b.done as fresh
+        returning b.id, b.webhook, b.mask & ~b.done as fresh, b.row_a, b.row_b, b.place
       ),
       going_on as (
         update ${q}.job j set done = b.done | b.mask from before b
         where j.id = b.id and bit_count((b.done | b.mask)::bit(32)) < b.size
-        returning b.id, b.webhook, b.mask & ~b.done as fresh
+        returning b.id, b.webhook, b.mask & ~b.done as fresh, b.row_a, b.row_b, b.place
       ),
       mine as (
         select * from finished union all select * from going_on
       ),
       retry as (
-        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, last_ms, head, payload, history, bodies, tried)
+        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, last_ms, head, payload, history, bodies, tried,
+          row_a, row_b, place)
         select m.webhook, r.due_ms, r.attempts, 1, r.bytes, r.event_id, r.event_id, r.last_ms, r.head, r.payload, r.history,
-          r.bodies, nextval('${q}.outcome')
+          r.bodies, nextval('${q}.outcome'), m.row_a, m.row_b, m.place
         from unnest($4::bigint[], $5::int[], $6::bigint[], $7::int[], $8::int[], $9::text[], $10::bigint[], $11::text[],
             $12::text[], $13::text[], $14::text[])
           as r (job, bit, due_ms, attempts, bytes, event_id, last_ms, head, payload, history, bodies)

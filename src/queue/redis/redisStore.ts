@@ -4,7 +4,15 @@
  */
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
-import { decodeJob, decodePayload, encodeHead, type QueuedDelivery, splitPayload } from '../delivery.ts';
+import {
+  decodeJob,
+  decodePayload,
+  deliveryBytes,
+  encodeHead,
+  eventsOf,
+  type QueuedDelivery,
+  splitPayload,
+} from '../delivery.ts';
 import { isResent } from '../entry.ts';
 import type { Gap } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
@@ -27,6 +35,7 @@ import {
   type StoreState,
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
+import { SWAP_FLOW } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
 import {
@@ -127,9 +136,13 @@ export class RedisStore implements QueueStore {
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
-    const all = await this.#redis.call((redis, p) => redis.hgetall(`${p}note`));
-    const found = Object.entries(all).filter(([key]) => key.startsWith(prefix));
-    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+    const keys = (await this.#redis.call((redis, p) => redis.hkeys(`${p}note`)))
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+    if (keys.length === 0) return new Map();
+    const texts = await this.#redis.call((redis, p) => redis.hmget(`${p}note`, ...keys));
+    // One that was removed in between is none.
+    return new Map(keys.flatMap((key, i) => (texts[i] == null ? [] : [[key, texts[i] ?? ''] as const])));
   }
 
   async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
@@ -207,6 +220,16 @@ export class RedisStore implements QueueStore {
     return await this.#redis.call((redis, p) => redis.zrangebyscore(`${p}due`, '-inf', nowMs));
   }
 
+  async swapFlow(webhook: string, expected: string | null, next: string) {
+    const answer = await this.#redis.script(SWAP_FLOW, [webhook, expected ?? '', next]);
+    const [isSwapped, current] = answer as [number, string];
+    return { isSwapped: isSwapped === 1, current: current === '' ? null : current };
+  }
+
+  async flows(): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#redis.call((redis, p) => redis.hgetall(`${p}flow`))));
+  }
+
   async onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
@@ -245,10 +268,10 @@ export class RedisStore implements QueueStore {
     await this.#redis.script(ENQUEUE, [
       webhook,
       hexMs(delivery.committedAtMs),
-      Buffer.byteLength(delivery.json),
+      deliveryBytes(delivery),
       delivery.eventId,
       encodeHead([delivery]),
-      this.#policy.sealer.seal(delivery.json),
+      this.#policy.sealer.seal(eventsOf([delivery])),
       this.#redis.channel,
     ]);
   }
@@ -342,7 +365,7 @@ function toCounts(fields: Readonly<Record<string, string>>): QueueCounts {
 }
 
 function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
-  return flush.batches.flatMap(({ webhook, size, bytes, firstId, lastId, lastMs, payload }) => {
+  return flush.batches.flatMap(({ webhook, size, bytes, firstId, lastId, lastMs, rows, payload }) => {
     const { head, events } = splitPayload(payload);
     const bound = flush.backlogs?.get(webhook);
     return [
@@ -357,6 +380,7 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
       bound?.max ?? 0,
       bound?.bytes ?? 0,
       bound?.rule ?? '',
+      rows.join(' '),
     ];
   });
 }

@@ -13,6 +13,7 @@
  *   p job:ID             hash    the job
  *   p jobs, jobs:WEBHOOK zset    every job by the commit time of its last Delivery: `at` .. id
  *   p tried              zset    jobs of retries → place in the sequence of outcomes
+ *   p row:WEBHOOK:ROW    list    ids of the jobs of a row that are not done, where order matters (rowScripts.ts)
  *   p owned:PROCESS      set     ids of the jobs a process has taken
  *   p process            zset    process → last sign of life (ms)
  *   p gaps, gap_open     hash    Gaps by number; those that still grow by kind and Webhook
@@ -30,12 +31,15 @@
  * key and `p` as its first argument.
  */
 
+import { ROWS } from './rowScripts.ts';
+
 /** What every script begins with. */
 export const COMMON = `
 local p = ARGV[1]
 local at = 1
 local function arg() at = at + 1 return ARGV[at] end
 local call = redis.call
+${ROWS}
 local counts = {}
 local function count(w, field, n)
   local c = counts[w]
@@ -51,6 +55,7 @@ local function place(set, member)
 end
 -- What was counted and placed goes to the keys at the end, many at a time.
 local function settle()
+  rows_settle()
   for w, fields in pairs(counts) do
     for field, n in pairs(fields) do
       if n ~= 0 then call('HINCRBY', p .. 'count:' .. w, field, n) end
@@ -79,8 +84,10 @@ local function add_job(w, time, due, attempts, size, bytes, first, last, head, e
   place('jobs:' .. w, time .. id)
   call('ZADD', p .. 'ready:' .. w, due, id)
   call('ZADD', p .. 'due', 'LT', due, w)
+  return id
 end
 local function drop_job(w, id, time, history)
+  rows_ended(w, id)
   call('DEL', p .. 'job:' .. id)
   call('ZREM', p .. 'jobs', time .. id)
   call('ZREM', p .. 'jobs:' .. w, time .. id)
@@ -186,7 +193,7 @@ end
 `;
 
 /**
- * p, fence, from, to, definitions or '', channel, sender, now, n, n batches of 11, m, m entries of 11,
+ * p, fence, from, to, definitions or '', channel, sender, now, n, n batches of 12, m, m entries of 11,
  * k, k Webhooks to pause → done | fenced | held
  */
 export const FLUSH = `${COMMON}${GAPS}
@@ -200,7 +207,8 @@ end
 local batches, waits = {}, {}
 for i = 1, tonumber(arg()) do
   local b = { w = arg(), size = tonumber(arg()), bytes = tonumber(arg()), first = arg(), last = arg(),
-    time = arg(), head = arg(), events = arg(), max = tonumber(arg()), max_bytes = tonumber(arg()), rule = arg() }
+    time = arg(), head = arg(), events = arg(), max = tonumber(arg()), max_bytes = tonumber(arg()), rule = arg(),
+    rows = arg() }
   batches[i] = b
   local q = waits[b.w]
   if not q then
@@ -253,7 +261,7 @@ for _, b in ipairs(batches) do
       close_gap('overflow', w, now)
       close_gap('dropped', w, now)
     end
-    add_job(w, b.time, 0, 0, b.size, b.bytes, b.first, b.last, b.head, b.events, '', '')
+    rows_join(w, add_job(w, b.time, 0, 0, b.size, b.bytes, b.first, b.last, b.head, b.events, '', ''), b.rows)
     count(w, 'pending', b.size)
     count(w, 'pending_bytes', b.bytes)
     wake(w)
@@ -353,7 +361,7 @@ for _ = 1, tonumber(arg()) do
     arg(), tonumber(arg()), arg(), arg(), arg(), tonumber(arg()), arg(), arg(), arg(), arg(), arg()
   local w = mine[job]
   if w and has(fresh[job], mask) then
-    add_job(w, time, due, attempts, 1, bytes, event_id, event_id, head, events, history, bodies)
+    rows_replace(job, add_job(w, time, due, attempts, 1, bytes, event_id, event_id, head, events, history, bodies))
     count(w, 'pending', 1)
     count(w, 'delayed', 1)
   end

@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { keepMisses, type Miss, MissLog, readMisses } from '../../src/capture/misses.ts';
+import { SILENT } from '../../src/core/logger.ts';
+import type { NoteStore } from '../../src/queue/notes.ts';
+import { ManualClock, settled } from '../helpers/clock.ts';
+
+const miss = (key: string | number, more: Partial<Miss> = {}): Miss => ({
+  key: String(key),
+  model: 'thing',
+  event: 'updated',
+  committedAtMs: 1_700_000_000_000,
+  position: '0000000000000001-00000000',
+  by: 'conditions',
+  because: [{ attr: 'status', op: 'eq', value: 'on', seen: 'off', why: 'does not equal the value' }],
+  ...more,
+});
+
+class Notes implements NoteStore {
+  readonly texts = new Map<string, string>();
+  writes = 0;
+  isDown = false;
+
+  async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
+    if (this.isDown) throw new Error('down');
+    return new Map([...this.texts].filter(([key]) => key.startsWith(prefix)));
+  }
+
+  async putNote(key: string, value: string | null): Promise<boolean> {
+    if (this.isDown) throw new Error('down');
+    this.writes += 1;
+    this.texts.set(key, value ?? '');
+    return true;
+  }
+}
+
+/** Of one webhook, as taken. */
+function taken(log: MissLog, webhook = 'w'): string[] {
+  return log.take().flatMap(([name, misses]) => (name === webhook ? misses.map(({ key }) => key) : []));
+}
+
+describe('the log of Changes that did not fire', () => {
+  it('keeps the last hundred of each webhook', async () => {
+    const clock = new ManualClock();
+    const log = new MissLog(clock);
+    for (let i = 0; i < 250; i += 1) {
+      if (i % 50 === 0) await clock.advance(1_000);
+      log.add('w', () => miss(i));
+    }
+    log.add('v', () => miss('other'));
+    const keys = taken(log);
+    expect([keys.length, keys[0], keys.at(-1)]).toEqual([100, '150', '249']);
+  });
+
+  it('explains at most a hundred in a second of a webhook, and two thousand of all', async () => {
+    const clock = new ManualClock();
+    const log = new MissLog(clock);
+    let described = 0;
+    const describe = () => {
+      described += 1;
+      return miss(described);
+    };
+    for (let i = 0; i < 1_000; i += 1) log.add('w', describe);
+    expect(described).toBe(100);
+    for (let webhook = 0; webhook < 100; webhook += 1) {
+      for (let i = 0; i < 100; i += 1) log.add(`w${webhook}`, describe);
+    }
+    expect(described).toBe(2_000);
+    await clock.advance(1_000);
+    log.add('w', describe);
+    expect(described).toBe(2_001);
+  });
+
+  it('bounds what is kept of one', () => {
+    const log = new MissLog(new ManualClock());
+    const big = {
+      attr: 'a',
+      op: 'in',
+      value: 'v'.repeat(2_000),
+      seen: 's'.repeat(2_000),
+      why: 'is not in the list',
+    };
+    log.add('w', () => miss(1, { because: [big] }));
+    log.add('w', () => miss('k'.repeat(5_000)));
+    const [[, kept] = ['', []]] = log.take();
+    expect(kept[0]?.because).toEqual([{ attr: 'a', op: 'in', why: 'is not in the list' }]);
+    expect(kept[1]).toMatchObject({ key: 'k'.repeat(200), because: [] });
+  });
+
+  it('does not fail where explaining does', () => {
+    const log = new MissLog(new ManualClock());
+    log.add('w', () => {
+      throw new Error('a defect');
+    });
+    expect(log.take()).toEqual([]);
+  });
+});
+
+describe('keeping them in the store', () => {
+  it('writes once a second what is new, goes on from what was there, and once more at the end', async () => {
+    const clock = new ManualClock();
+    const store = new Notes();
+    store.texts.set('miss:w', JSON.stringify([miss('before')]));
+    store.texts.set('lease', 'another note');
+    const log = new MissLog(clock);
+    const stop = new AbortController();
+    const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
+    await settled();
+    for (let i = 0; i < 10; i += 1) log.add('w', () => miss(i));
+    expect(store.writes).toBe(0);
+    await clock.advance(1_000);
+    expect(store.writes).toBe(1);
+    await clock.advance(5_000);
+    expect(store.writes).toBe(1);
+    log.add('w', () => miss('last'));
+    stop.abort();
+    await keeping;
+    const keys = (await readMisses(store, 'w')).get('w')?.map(({ key }) => key);
+    expect(keys).toEqual(['before', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'last']);
+  });
+
+  it('goes on when the store is down', async () => {
+    const clock = new ManualClock();
+    const store = new Notes();
+    store.isDown = true;
+    const log = new MissLog(clock);
+    const stop = new AbortController();
+    const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
+    await settled();
+    log.add('w', () => miss(1));
+    await clock.advance(1_000);
+    store.isDown = false;
+    log.add('w', () => miss(2));
+    await clock.advance(1_000);
+    stop.abort();
+    await keeping;
+    expect((await readMisses(store, '')).get('w')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,109 @@
+/** Whatever a receiver does: its request ends in time, with a reason, and the next one is not harmed by it. */
+import { describe, expect, it } from 'vitest';
+import { send } from '../../src/deliver/http.ts';
+import type { AttemptResult } from '../../src/deliver/outcome.ts';
+import { prepareRequest } from '../../src/deliver/request.ts';
+import { compileTemplate } from '../../src/template/engine.ts';
+import { type BehaviourName, openHostile } from '../helpers/hostileReceiver.ts';
+import { openSink } from '../helpers/sink.ts';
+import { until } from '../helpers/until.ts';
+import { deliveries, deliverTarget, transportTo } from './webhooks.ts';
+
+const NEVER = new AbortController().signal;
+const TIMEOUT_MS = 700;
+const MIB = 1_048_576;
+
+const CASES: readonly [BehaviourName, Partial<AttemptResult>, number?][] = [
+  ['says nothing', { kind: 'timeout' }],
+  ['never reads', { kind: 'timeout' }, 64 * MIB],
+  ['drips its status line', { kind: 'timeout' }],
+  ['drips headers', { kind: 'timeout' }],
+  ['drips its body', { kind: 'response', status: 200 }],
+  ['drips early hints', { kind: 'timeout' }],
+  ['floods with 100 Continue', {}],
+  ['sends headers without end', { kind: 'network' }],
+  ['sends ten thousand headers', { kind: 'network' }],
+  ['sends one header of 64 KiB', { kind: 'network' }],
+  ['sends a body without end', { kind: 'response', status: 200 }],
+  ['promises a gigabyte', { kind: 'response', status: 200 }],
+  ['sends a bomb', { kind: 'response', status: 200 }],
+  ['names a hundred encodings', { kind: 'response', status: 200 }],
+  ['breaks off its body', { kind: 'response', status: 200 }],
+  ['sends more than it promised', { kind: 'response', status: 200 }],
+  ['sends a body with 204', { kind: 'response', status: 204 }],
+  ['has a wrong chunk', { kind: 'response', status: 200 }],
+  ['answers three times', { kind: 'response', status: 200 }],
+  ['resets at once', { kind: 'network' }],
+  ['closes at once', { kind: 'network' }],
+  ['speaks SSH', { kind: 'network' }],
+  ['speaks HTTP/0.9', { kind: 'network' }],
+  ['has a status of four digits', { kind: 'network' }],
+  ['redirects to metadata', { kind: 'response', status: 302 }],
+  ['redirects to itself', { kind: 'response', status: 307 }],
+  ['asks to come back in a century', { kind: 'response', status: 503, retryAfterMs: 3_153_600_000_000 }],
+];
+
+describe('a receiver that', () => {
+  it.each(CASES)('%s', async (name, expected, bodyBytes = 100) => {
+    await using hostile = await openHostile(name);
+    const transport = transportTo(hostile.origin, { timeoutMs: TIMEOUT_MS });
+    const body = Buffer.alloc(bodyBytes, 'x');
+    const request = { method: 'POST', origin: hostile.origin, path: '/', headers: [], body } as const;
+    const before = process.memoryUsage().rss;
+    const startedMs = performance.now();
+    const result = await send(transport, request, TIMEOUT_MS, NEVER);
+    const tookMs = performance.now() - startedMs;
+    const grownBytes = process.memoryUsage().rss - before;
+    // What comes after it over the same transport is judged for itself.
+    const next = await send(transport, request, TIMEOUT_MS, NEVER);
+    await transport.close();
+    // One that does not read does not see that the connection is closed.
+    if (name !== 'never reads') await until(() => hostile.open() === 0);
+    expect(result).toMatchObject(expected);
+    expect(next).toMatchObject(expected);
+    expect(tookMs).toBeLessThan(TIMEOUT_MS + 1_000);
+    expect(grownBytes).toBeLessThan(bodyBytes + 64 * MIB);
+    expect(result.kind === 'response' ? (result.response?.body?.length ?? 0) : 0).toBeLessThanOrEqual(22_000);
+  });
+});
+
+describe('data of a row', () => {
+  const hostile = [
+    'a\r\nX-Evil: 1',
+    'a\nX-Evil: 1',
+    'a\rX-Evil: 1',
+    'a\r\n\r\nGET /evil HTTP/1.1',
+    'a\u2028X-Evil: 1',
+    'a\0b',
+    'a\u007fb',
+    '\r\n X-Evil: 1',
+    'ü€🐘',
+  ];
+
+  it.each(hostile)('makes no second header and no second request: %j', async (text) => {
+    await using sink = await openSink();
+    const target = deliverTarget('w', sink.url, {
+      headers: compileTemplate('X-Name: {{ data.name }}\nX-After: yes', {
+        path: 'additional_headers',
+        undefined: 'lenient',
+        headerSafe: true,
+      }),
+    });
+    const [delivery] = deliveries(1, 0);
+    if (delivery === undefined) throw new Error('no Delivery');
+    const json = JSON.stringify({ data: { name: text }, snapshots: {} });
+    const transport = transportTo(new URL(sink.url).origin);
+    let refused: unknown = null;
+    try {
+      const request = prepareRequest(target, { ...delivery, json }, { nowMs: 0, userAgent: 'walhook/test' });
+      await send(transport, request, 5_000, NEVER);
+    } catch (error) {
+      refused = error;
+    }
+    await transport.close();
+    if (refused !== null) expect(refused).toMatchObject({ code: 'HEADER_INVALID' });
+    else expect(sink.received[0]?.headers).toMatchObject({ 'x-after': 'yes' });
+    expect(sink.received.length).toBe(refused === null ? 1 : 0);
+    expect(sink.received.flatMap((one) => Object.keys(one.headers))).not.toContain('x-evil');
+  });
+});

@@ -1,0 +1,126 @@
+/** Receivers that misbehave, each in one way, over raw sockets. */
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { gzipSync } from 'node:zlib';
+
+type Behaviour = (socket: Socket) => void;
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+
+/** Writes a piece again and again at its time, until the other side goes. */
+function drip(first: string, piece: string, everyMs: number): Behaviour {
+  return (socket) => {
+    socket.write(first);
+    const timer = setInterval(() => socket.write(piece), everyMs);
+    socket.on('close', () => clearInterval(timer));
+  };
+}
+
+/** Writes as much as the other side takes. */
+function pour(first: string, piece: string): Behaviour {
+  return (socket) => {
+    socket.write(first);
+    const more = () => {
+      while (!socket.destroyed && socket.write(piece));
+    };
+    socket.on('drain', more);
+    more();
+  };
+}
+
+const say =
+  (text: string | Buffer): Behaviour =>
+  (socket) =>
+    void socket.write(text);
+const sayAndClose =
+  (text: string): Behaviour =>
+  (socket) =>
+    void socket.end(text);
+
+/** What a receiver does when the first bytes of a request arrive. */
+export const BEHAVIOURS = {
+  'says nothing': () => undefined,
+  'never reads': (socket: Socket) => void socket.pause(),
+  'drips its status line': drip('H', '', 100),
+  'drips headers': drip('HTTP/1.1 200 OK\r\n', 'X-A: 1\r\n', 50),
+  'drips its body': drip('HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n', 'x', 50),
+  'drips early hints': drip('', 'HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n', 50),
+  'floods with 100 Continue': pour('', 'HTTP/1.1 100 Continue\r\n\r\n'),
+  'sends headers without end': pour('HTTP/1.1 200 OK\r\n', `X-Fill: ${'x'.repeat(1_000)}\r\n`),
+  'sends ten thousand headers': say(
+    `HTTP/1.1 200 OK\r\n${Array.from({ length: 10_000 }, (_, i) => `X-${i}: 1\r\n`).join('')}\r\n`,
+  ),
+  'sends one header of 64 KiB': say(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(65_536)}\r\n\r\n`),
+  'sends a body without end': pour(
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+    `4000\r\n${'x'.repeat(0x4000)}\r\n`,
+  ),
+  'promises a gigabyte': pour('HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n', 'x'.repeat(16_384)),
+  'sends a bomb': say(
+    Buffer.concat([
+      Buffer.from('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n'),
+      chunk(gzipSync(Buffer.alloc(32 * 1_048_576))),
+      Buffer.from('0\r\n\r\n'),
+    ]),
+  ),
+  'names a hundred encodings': say(
+    `HTTP/1.1 200 OK\r\nContent-Encoding: ${Array(100).fill('gzip').join(', ')}\r\nContent-Length: 0\r\n\r\n`,
+  ),
+  'breaks off its body': sayAndClose('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'),
+  'sends more than it promised': say('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more'),
+  'sends a body with 204': say('HTTP/1.1 204 No Content\r\n\r\nbody'),
+  'has a wrong chunk': say('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'),
+  'answers three times': say(`${OK}${OK}${OK}`),
+  'resets at once': (socket: Socket) => void socket.resetAndDestroy(),
+  'closes at once': (socket: Socket) => void socket.end(),
+  'speaks SSH': say('SSH-2.0-OpenSSH_9.2\r\n'),
+  'speaks HTTP/0.9': sayAndClose('<html>hello</html>'),
+  'has a status of four digits': say('HTTP/1.1 2000 OK\r\n\r\n'),
+  'redirects to metadata': say(
+    'HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n',
+  ),
+  'redirects to itself': say('HTTP/1.1 307 Again\r\nLocation: /\r\nContent-Length: 0\r\n\r\n'),
+  'asks to come back in a century': say(
+    'HTTP/1.1 503 Later\r\nRetry-After: 3153600000\r\nContent-Length: 0\r\n\r\n',
+  ),
+} as const satisfies Record<string, Behaviour>;
+
+export type BehaviourName = keyof typeof BEHAVIOURS;
+
+function chunk(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+}
+
+export async function openHostile(name: BehaviourName) {
+  const sockets = new Set<Socket>();
+  let requests = 0;
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+    let isBegun = false;
+    socket.on('data', (bytes) => {
+      if (bytes.includes('POST ')) requests += 1;
+      if (isBegun) return;
+      isBegun = true;
+      BEHAVIOURS[name](socket);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    requests: () => requests,
+    connections: () => connections,
+    open: () => sockets.size,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
