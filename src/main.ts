@@ -35,5 +35,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   },
   isTerminal: process.stdout.isTTY === true,
   columns: process.stdout.columns ?? 80,
+  // Without a listener SIGHUP ends the process, as it should every command but run.
+  onHangup: (callback) => void process.on('SIGHUP', callback),
   signal: stop.signal,
 });

@@ -13,6 +13,8 @@ export interface CommandIo {
   readonly isTerminal: boolean;
   /** Width of the terminal. */
   readonly columns: number;
+  /** Calls back on SIGHUP. */
+  readonly onHangup?: (callback: () => void) => void;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }

@@ -4,7 +4,7 @@
  */
 import type { Path } from './mistakes.ts';
 
-const PLANNED: readonly string[] = ['admin', 'rows', 'secrets', 'alerts'];
+const PLANNED: readonly string[] = ['rows', 'secrets'];
 
 const planned = new Set(PLANNED);
 

@@ -318,11 +318,6 @@ export function readDefinitions(definitions: string | null): readonly PublishedW
   return (JSON.parse(definitions) as { webhooks: readonly PublishedWebhook[] }).webhooks;
 }
 
-/** What bounds each Webhook, by its key. */
-export function boundsOf(webhooks: readonly WebhookDefinition[]): ReadonlyMap<string, Bounds> {
-  return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
-}
-
 /** Name → key of the Webhooks that the store knows, or has known. */
 export function rememberedKeys(definitions: string | null): ReadonlyMap<string, string> {
   if (definitions === null) return new Map();

@@ -66,6 +66,8 @@ export class Enqueuer {
   #running: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
   #failure: { readonly error: unknown } | null = null;
+  /** Called when what waits now is stored. */
+  #onStored: (() => void)[] = [];
 
   constructor(options: EnqueuerOptions) {
     this.#options = options;
@@ -103,14 +105,40 @@ export class Enqueuer {
     this.#cover();
   }
 
+  /**
+   * Puts in Deliveries that belong to no position: those of a replay. Resolves when they are stored; throws
+   * what ended the flushing. Where the answer of the store is lost, they may be stored twice, under one id.
+   */
+  async insert(
+    deliveries: readonly { readonly webhook: string; readonly delivery: QueuedDelivery }[],
+    failed: readonly FailedDelivery[],
+  ): Promise<void> {
+    if (deliveries.length + failed.length === 0) return;
+    await this.makeRoom();
+    const stored = new Promise<void>((resolve) => this.#onStored.push(resolve));
+    for (const { webhook, delivery } of deliveries) this.#wait(webhook, delivery);
+    this.#failed.push(...failed);
+    this.#waitingDeliveries += deliveries.length + failed.length;
+    this.flush();
+    while (this.#failure === null) {
+      const running = this.#running ?? Promise.resolve();
+      const isStored = await Promise.race([stored.then(() => true), running.then(() => false)]);
+      if (isStored) return;
+      this.flush();
+    }
+    throw this.#failure.error;
+  }
+
+  #wait(webhook: string, delivery: QueuedDelivery): void {
+    const list = this.#waiting.get(webhook);
+    if (list === undefined) this.#waiting.set(webhook, [delivery]);
+    else list.push(delivery);
+    this.#waitingBytes += delivery.json.length;
+  }
+
   /** What was added goes with the next flush. */
   #cover(): void {
-    for (const { webhook, delivery } of this.#staged) {
-      const list = this.#waiting.get(webhook);
-      if (list === undefined) this.#waiting.set(webhook, [delivery]);
-      else list.push(delivery);
-      this.#waitingBytes += delivery.json.length;
-    }
+    for (const { webhook, delivery } of this.#staged) this.#wait(webhook, delivery);
     for (const { delivery } of this.#stagedFailed) this.#waitingBytes += delivery.json.length;
     this.#waitingDeliveries += this.#staged.length + this.#stagedFailed.length;
     this.#failed.push(...this.#stagedFailed);
@@ -218,6 +246,8 @@ export class Enqueuer {
       failed: this.#failed,
       definitions: this.#definitions,
     };
+    const onStored = this.#onStored;
+    this.#onStored = [];
     this.#waiting = new Map();
     this.#failed = [];
     this.#waitingBytes = 0;
@@ -239,6 +269,7 @@ export class Enqueuer {
     this.#stored = position;
     this.#storedAtMs = clock.monotonic();
     if (settles !== null) onSettled(settles);
+    for (const tell of onStored) tell();
     if (waiting.size > 0) onQueued([...waiting.keys()]);
   }
 

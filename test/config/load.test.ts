@@ -177,8 +177,7 @@ webhooks:
   });
 
   it.each([
-    ['admin: false', 'admin'],
-    ['alerts: []', 'alerts'],
+    ['rows: {}', 'rows'],
     ['secrets: {}', 'secrets'],
   ])('refuses a planned key by its name: %s', (text, path) => {
     expect(mistakes(services + text)).toEqual([`3 ${path}: is not available yet in this version of walhook`]);
