@@ -45,6 +45,8 @@ interface World {
   readonly section: TestQueue['section'];
   readonly sink: Sink;
   readonly daemons: Daemon[];
+  /** Last words of daemons that ended without being told to. */
+  readonly crashes: string[];
   start(): Daemon;
 }
 
@@ -196,6 +198,7 @@ describe(`chaos, seed ${SEED}, ${MINUTES} minutes, queue on ${QUEUE}`, () => {
       section: queue.section,
       sink,
       daemons: [start(), start()],
+      crashes: [],
       start,
     };
     const writers = new StubbornWriters(database.url, seeded(SEED + 1));
@@ -226,16 +229,23 @@ describe(`chaos, seed ${SEED}, ${MINUTES} minutes, queue on ${QUEUE}`, () => {
       );
       const { lost, late } = whereabouts;
       process.stdout.write(
-        `${describeWhereabouts(whereabouts)}seed ${SEED}, ${QUEUE}: ${faults.length} faults, ${committed.size} committed, ${sink.received.length} received, ${repeats} repeated, ${lost.length} lost, ${late.length} late, ${phantoms.length} made up, ${secondIds.length} under two ids; ${(settleMs / 1_000).toFixed(1)} s after the last fault\n`,
+        `${describeWhereabouts(whereabouts)}seed ${SEED}, ${QUEUE}: ${faults.length} faults, ${committed.size} committed, ${sink.received.length} received, ${repeats} repeated, ${lost.length} lost, ${late.length} late, ${phantoms.length} made up, ${secondIds.length} under two ids, ${world.crashes.length} daemons ended by themselves; ${(settleMs / 1_000).toFixed(1)} s after the last fault\n`,
       );
       const tails = started
         .map((one) => one.output().slice(-3_000))
         .slice(-4)
         .join('\n---\n');
       expect(
-        { lost: lost.slice(0, 9), late: late.slice(0, 9), phantoms, secondIds, sharedIds },
+        {
+          lost: lost.slice(0, 9),
+          late: late.slice(0, 9),
+          phantoms,
+          secondIds,
+          sharedIds,
+          crashes: world.crashes,
+        },
         tails,
-      ).toEqual({ lost: [], late: [], phantoms: [], secondIds: [], sharedIds: [] });
+      ).toEqual({ lost: [], late: [], phantoms: [], secondIds: [], sharedIds: [], crashes: [] });
     } finally {
       await writers.stop();
       for (const daemon of started) await daemon[Symbol.asyncDispose]();
@@ -243,10 +253,12 @@ describe(`chaos, seed ${SEED}, ${MINUTES} minutes, queue on ${QUEUE}`, () => {
   });
 });
 
-/** Like a supervisor: a daemon that ended is started again. */
-function revive({ daemons, start }: World): void {
+/** Like a supervisor: a daemon that ended by itself is started again; what it said last is kept. */
+function revive({ daemons, crashes, start }: World): void {
   daemons.forEach((daemon, i) => {
-    if (daemon.hasEnded()) daemons[i] = start();
+    if (!daemon.hasEnded()) return;
+    crashes.push(daemon.output().slice(-2_000));
+    daemons[i] = start();
   });
 }
 
