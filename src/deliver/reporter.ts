@@ -32,6 +32,8 @@ interface Waiting {
 export class Reporter {
   readonly #options: ReporterOptions;
   #waiting: Waiting[] = [];
+  /** On their way to the store. */
+  #underWay: readonly Waiting[] = [];
   #running: Promise<void> | null = null;
   /** Resolves with the newest outcome: they are settled in the order in which they were added. */
   #newest: Promise<void> = Promise.resolve();
@@ -39,6 +41,13 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+  }
+
+  /** Jobs of which every outcome is known, and the last of them not recorded yet. */
+  get finishing(): string[] {
+    return [...this.#underWay, ...this.#waiting].flatMap(({ report }) =>
+      report.isLast ? [report.job.id] : [],
+    );
   }
 
   /** Resolves when the outcome is recorded, or its recording was given up. */
@@ -74,7 +83,9 @@ export class Reporter {
     await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#isGivenUp) {
       const waiting = this.#waiting.splice(0, MAX_REPORTS);
+      this.#underWay = waiting;
       await this.#record(waiting.map(({ report }) => report));
+      this.#underWay = [];
       for (const { settle } of waiting) settle();
     }
     for (const { settle } of this.#waiting.splice(0)) settle();

@@ -368,6 +368,29 @@ describe('a store that falters', () => {
     expect(await within(15, of, () => of.store.delivered.length === 1)).toBe(true);
   });
 
+  it('loses the answer of a claim while outcomes wait to be recorded, and nothing is sent twice', async () => {
+    await using of = await delivering();
+    of.answerAll();
+    let isAway = true;
+    let isRecovered = false;
+    of.store.fault = (operation) => (operation === 'report' && isAway ? 'refused' : null);
+    of.add(1);
+    await until(() => of.sink.received.length === 1);
+    of.store.fault = (operation) => {
+      if (operation === 'recover') isRecovered = true;
+      if (!isAway) return null;
+      if (operation === 'report') return 'refused';
+      return operation === 'claim' && !isRecovered ? 'lost' : null;
+    };
+    of.add(1);
+    expect(await within(10, of, () => isRecovered && of.sink.received.length > 1)).toBe(true);
+    isAway = false;
+    expect(await within(15, of, () => of.store.delivered.length === 2)).toBe(true);
+    expect(new Set(of.sink.received.map(({ headers }) => headers['webhook-id'])).size).toBe(
+      of.sink.received.length,
+    );
+  });
+
   it('refuses to take jobs back at a pause, and they are delivered after it all the same', async () => {
     await using of = await delivering({ target: { concurrency: 2 } });
     for (let i = 0; i < 3; i += 1) of.add(1);
