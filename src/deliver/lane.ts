@@ -203,7 +203,7 @@ export class Lane {
       const item = this.#hand.begin(this.#gate.slots);
       if (item === null) return;
       this.#gate.started();
-      void this.#attempt(item);
+      void this.#attempt(item, this.#gate.isProbe);
     }
   }
 
@@ -292,7 +292,7 @@ export class Lane {
     this.#returning = Promise.all([this.#returning, released]).then(() => undefined);
   }
 
-  async #attempt(item: Item): Promise<void> {
+  async #attempt(item: Item, isProbe: boolean): Promise<void> {
     const { clock, failpoint, abortSignal } = this.#options;
     const startedMs = clock.monotonic();
     const startedAtMs = clock.now();
@@ -310,7 +310,7 @@ export class Lane {
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result);
+      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result, isProbe);
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
@@ -342,9 +342,8 @@ export class Lane {
   }
 
   /** Lets the gate learn of the receiver's health; parked, what was not begun goes back. */
-  async #judge(result: AttemptResult): Promise<void> {
-    const { isProbe } = this.#gate;
-    await this.#gate.record(result).catch((error: unknown) => this.#warn(error, 'breaker not told'));
+  async #judge(result: AttemptResult, isProbe: boolean): Promise<void> {
+    await this.#gate.record(result, isProbe).catch((error: unknown) => this.#warn(error, 'breaker not told'));
     if (this.#gate.isParked) this.#giveBack();
     if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
   }

@@ -273,6 +273,23 @@ describe('a receiver that is down', () => {
     expect(of.store.parked).toEqual(new Set());
   });
 
+  it('is probed by one request alone: those begun before it was parked decide nothing any more', async () => {
+    await using of = await delivering({ target: { concurrency: 12, retry: { ...PATIENT, onGone: 'fail' } } });
+    of.add(12);
+    await until(() => of.held() === 12);
+    for (let i = 0; i < 10; i += 1) await of.answerOne(503);
+    const parkOf = async () => decodeFlow((await of.store.flows()).get('w') ?? null).park;
+    await until(async () => (await parkOf()) !== null);
+    expect(await within(32, of, () => of.held() === 3)).toBe(true);
+    await of.answerOne(503);
+    await of.answerOne(503);
+    await within(1, of, () => false);
+    expect(await parkOf()).toMatchObject({ openings: 1, prober: 'p1' });
+    of.answerAll();
+    expect(await within(30, of, () => of.store.delivered.length === 12)).toBe(true);
+    expect(await parkOf()).toBeNull();
+  });
+
   it('holds nobody else up', async () => {
     await using of = await delivering();
     of.sink.answerWith((request, response) => {
