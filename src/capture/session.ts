@@ -353,8 +353,10 @@ export class CaptureSession {
       owner: (model) => this.#owners.get(model) ?? null,
       constants: (include) => this.#constants.get(include) ?? null,
     });
-    for (let at = 0; at < candidates.length; at += MAX_CANDIDATES) {
-      await this.#options.settler.settle(candidates.slice(at, at + MAX_CANDIDATES));
+    const { settler, enqueuer } = this.#options;
+    for (const portion of portions(candidates)) {
+      await settler.settle(portion);
+      if (enqueuer.staged >= MAX_WANTED) await enqueuer.spill();
     }
   }
 
@@ -378,6 +380,23 @@ export class CaptureSession {
     }
     await enqueuer.makeRoom();
   }
+}
+
+/** What is settled at once, of what was held back. */
+function portions(candidates: readonly Candidate[]): Candidate[][] {
+  const all: Candidate[][] = [];
+  let wanted = MAX_WANTED;
+  for (const candidate of candidates) {
+    const last = all.at(-1);
+    if (last === undefined || last.length >= MAX_CANDIDATES || wanted >= MAX_WANTED) {
+      all.push([candidate]);
+      wanted = 0;
+    } else {
+      last.push(candidate);
+    }
+    wanted += candidate.targets.length;
+  }
+  return all;
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */

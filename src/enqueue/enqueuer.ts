@@ -6,7 +6,7 @@
  * is shared by many. What waits here is bounded: `ready` resolves when there is room.
  *
  * What is added is staged until `advance` says which position covers it: a flush stores Deliveries and the
- * position behind them together, never one without the other. A flush that failed is repeated as it was,
+ * position behind them together, and never a position without what lies before it. A flush that failed is repeated as it was,
  * until it is stored or the daemon stops. Only then is its position settled.
  */
 
@@ -134,6 +134,15 @@ export class Enqueuer {
   async ready(): Promise<void> {
     while (this.#running !== null && this.#isFull()) await this.#running;
     if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /**
+   * Lets what was added so far go ahead of its position, where a Transaction is too much for one flush. A crash
+   * before the position follows repeats these Deliveries, under the ids that they have.
+   */
+  async spill(): Promise<void> {
+    this.#cover();
+    await this.makeRoom();
   }
 
   /** Starts a flush only where there is no room for more, and waits until there is. */
