@@ -36,6 +36,14 @@ alter table walhook.installation
   add column if not exists heartbeat_at timestamptz,
   add column if not exists wal_budget_bytes bigint;
 
+-- Replica identities as they were before `setup --identities`, for teardown to restore.
+create table if not exists walhook.identity_before (
+  table_name text primary key,
+  identity   text not null check (identity in ('default', 'nothing'))
+);
+
+revoke all on walhook.identity_before from public;
+
 -- The slot at a glance, also when no daemon runs: for monitoring that reads SQL.
 create or replace view walhook.health as
   select i.slot, i.environment,

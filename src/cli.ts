@@ -9,6 +9,7 @@ import type { ImportOptions } from './commands/import.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
+import type { ReplayCommandOptions } from './commands/replay.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SetupOptions, TeardownOptions } from './commands/setup.ts';
 import type { TryOptions } from './commands/try.ts';
@@ -25,6 +26,7 @@ function newCli(io: CommandIo): Cli {
   const cli: Cli = { program: newProgram(io), io, exit: 0 };
   addDatabaseCommands(cli);
   addDaemonCommands(cli);
+  addReplayCommand(cli);
   addExplainCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
@@ -95,6 +97,10 @@ function addDatabaseCommands(cli: Cli): void {
     .option('--only <sections>', 'of publication,schema,slot')
     .option('--no-schema', 'leave out the helper schema')
     .option('--timeout <duration>', 'how long to wait for the slot', '60s')
+    .option('--identities', 'set REPLICA IDENTITY FULL where models say before_image: full')
+    .option('--accept-gap', 'after Changes were missed: print and store the Gap, and start a new Generation')
+    .option('--role <name>', 'with --print: print the least that the role of run needs, too')
+    .option('--adopt', 'bind to this database, though another one is recorded')
     .action(async (options: SetupOptions) => {
       const { setup } = await import('./commands/setup.ts');
       cli.exit = await setup(options, cli.io);
@@ -127,6 +133,24 @@ function addDaemonCommands(cli: Cli): void {
     .action(async (options: CommonOptions) => {
       const { status } = await import('./commands/status.ts');
       cli.exit = await status(options, cli.io);
+    });
+}
+
+function addReplayCommand(cli: Cli): void {
+  withConfig(cli, 'replay', 'present rows of a model as Events created, marked webhook-replay: 1')
+    .option('--model <model>', 'the model whose rows are replayed')
+    .option('--where <sql>', 'a condition over the row, in SQL')
+    .option('--gap <id>', 'the Gap that it fills')
+    .option('--webhook <name>', 'for this webhook only')
+    .option('--rate <rows>', 'rows a second', '200')
+    .option('--detach', 'return at once; the daemon goes on')
+    .option('--list', 'list replays')
+    .option('--resume <id>', 'follow one that is under way')
+    .option('--cancel <id>', 'cancel one')
+    .option('--json', 'print JSON')
+    .action(async (options: ReplayCommandOptions) => {
+      const { replay } = await import('./commands/replay.ts');
+      cli.exit = await replay(options, cli.io);
     });
 }
 

@@ -24,6 +24,7 @@ import {
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
+import { Alerts } from './observe/alerts.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
@@ -59,6 +60,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   const running = [
     ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
     ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
+    ...(options.loaded.config.alerts.length > 0 ? [parts.alerts.watch(stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
   const settled = running.map((part) => part.finally(() => stop.abort()));
@@ -71,6 +73,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 interface Parts {
   readonly webhooks: readonly WebhookDefinition[];
   readonly deliverer: Deliverer | null;
+  readonly alerts: Alerts;
   /** What the capturing daemon publishes of the webhooks in force. */
   readonly definitions: string;
 }
@@ -82,17 +85,19 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   defineReading(loaded.config);
   const remembered = rememberedKeys(state?.definitions ?? null);
   const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
+  const guard = {
+    rules: loaded.config.addresses,
+    own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
+    resolve: systemResolve,
+  };
+  const userAgent = `walhook/${options.version}`;
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
         process: processName(),
         targets: webhooks.map((webhook) => webhook.deliver),
-        userAgent: `walhook/${options.version}`,
-        addresses: {
-          rules: loaded.config.addresses,
-          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
-          resolve: systemResolve,
-        },
+        userAgent,
+        addresses: guard,
         clock,
         log: log.child({ part: 'deliver' }),
         failpoint,
@@ -102,6 +107,15 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   return {
     webhooks,
     deliverer,
+    alerts: new Alerts({
+      alerts: loaded.config.alerts,
+      environment: loaded.config.environment,
+      store,
+      guard,
+      userAgent,
+      clock,
+      log: log.child({ part: 'alerts' }),
+    }),
     definitions: publishDefinitions(webhooks, remembered),
   };
 }
@@ -116,6 +130,7 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     webhooks: parts.webhooks,
     definitions: parts.definitions,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
+    alerts: parts.alerts,
     clock,
     log: log.child({ part: 'capture' }),
     failpoint,

@@ -21,6 +21,7 @@ import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
+import type { NoteStore } from '../queue/notes.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
 import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
@@ -35,6 +36,7 @@ import { Representer } from '../represent/representer.ts';
 import { type RepresentOptions, Shapes } from '../represent/shape.ts';
 import { decoderFor } from './messageDecoder.ts';
 import type { MissLog } from './misses.ts';
+import { type ReplayOptions, runReplays } from './replay.ts';
 import { CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
@@ -48,6 +50,8 @@ export interface CaptureOptions {
   /** For the catalog and look-ups. */
   readonly pool: Pool;
   readonly store: CaptureStore;
+  /** Where replays are asked for; absent: none are. */
+  readonly notes?: NoteStore;
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
@@ -158,11 +162,14 @@ export async function captureOnce(
     fail: (error) => stream.fail(error),
   });
   enqueuer.flush();
+  const replays = startReplays(options, start, enqueuer);
+  scope.defer(() => replays.stop());
   for await (const frames of stream) {
     await session.accept(frames);
     enqueuer.flush();
     await enqueuer.ready();
   }
+  await replays.stop();
   await enqueuer.drain();
   await watch.finish();
   stream.sendStatus();
@@ -191,44 +198,77 @@ function refusePositionAhead(position: Position, walEnd: Lsn): void {
   );
 }
 
-function newSession(
-  options: CaptureOptions,
-  start: CaptureStart,
-  enqueuer: Enqueuer,
-  onStatusWanted: () => void,
-): CaptureSession {
-  const { pool, publication, models, represent, context, limits, clock, log } = options;
+/** What rows are represented with. A replay has its own: nobody tells it when rows change. */
+function newRepresentation(options: CaptureOptions) {
+  const { pool, publication, models, represent, context, limits, log } = options;
   const catalog = new Catalog(pool);
   const lookups = new DatabaseLookups(pool, options.lookupTimeoutMs);
   const tables = new RelatedTables({ catalog, publication, models, represent, context });
   const rows = new RelatedRows(lookups, limits.valueBytes);
   const includes = new IncludedRows(lookups, tables, rows);
   const representer = new Representer({ tables, rows, includes, log });
+  return { catalog, tables, rows, includes, representer, shapes: new Shapes(represent) };
+}
+
+function startReplays(
+  options: CaptureOptions,
+  start: CaptureStart,
+  enqueuer: Enqueuer,
+): { stop(): Promise<void> } {
+  const { notes } = options;
+  const ended = new AbortController();
+  const running =
+    notes === undefined
+      ? Promise.resolve()
+      : runReplays(replayOptions(options, notes, start, enqueuer), ended.signal);
+  return {
+    stop() {
+      ended.abort();
+      return running;
+    },
+  };
+}
+
+function replayOptions(
+  options: CaptureOptions,
+  store: NoteStore,
+  start: CaptureStart,
+  enqueuer: Enqueuer,
+): ReplayOptions {
+  const { pool, models, represent, matcher, limits, clock, log } = options;
   const { generation } = start.state.installation;
-  const shapes = new Shapes(represent);
-  const { misses = null } = options;
-  const settler = new Settler({
-    enqueuer,
-    representer,
-    tables,
-    rows,
-    shapes,
-    generation,
-    limits,
-    misses,
+  const parts = newRepresentation(options);
+  return {
+    pool,
+    store,
+    models,
+    represent,
+    matcher,
+    ...parts,
+    settlerFor: (sink) =>
+      new Settler({ ...parts, enqueuer: sink, generation, limits, misses: null, clock, log }),
+    insert: (deliveries, failed) => enqueuer.insert(deliveries, failed),
     clock,
     log,
-  });
+  };
+}
+
+function newSession(
+  options: CaptureOptions,
+  start: CaptureStart,
+  enqueuer: Enqueuer,
+  onStatusWanted: () => void,
+): CaptureSession {
+  const { limits, clock, log } = options;
+  const parts = newRepresentation(options);
+  const { generation } = start.state.installation;
+  const { misses = null } = options;
   return new CaptureSession({
     ...options,
-    decoder: decoderFor(options.plugin ?? 'pgoutput', catalog, publication),
-    catalog,
-    tables,
-    rows,
-    includes,
+    ...parts,
+    decoder: decoderFor(options.plugin ?? 'pgoutput', parts.catalog, options.publication),
     enqueuer,
-    settler,
-    shapes,
+    settler: new Settler({ ...parts, enqueuer, generation, limits, misses, clock, log }),
     onStatusWanted,
     onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,

@@ -34,7 +34,7 @@ import { missOf, noteMisses } from './noteMisses.ts';
 import { keysOf } from './release.ts';
 
 export interface SettlerOptions {
-  readonly enqueuer: Enqueuer;
+  readonly enqueuer: Pick<Enqueuer, 'add' | 'addFailed'>;
   readonly representer: Representer;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;

@@ -10,7 +10,7 @@ import { hostname } from 'node:os';
 import type { Pool } from 'pg';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
+import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
@@ -18,15 +18,17 @@ import { openPool } from '../database/connect.ts';
 import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import type { Matcher } from '../match/match.ts';
+import type { Alerts } from '../observe/alerts.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
+import { checkHistory, putProgress } from '../setup/history.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
 import { readPresetFit } from '../setup/presetFit.ts';
 import { startingWebhooks } from './beforeImages.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { checkHistory, putProgress } from './history.ts';
+
 import { RENEW_MS } from './lease.ts';
 import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
@@ -44,6 +46,7 @@ export interface CapturingOptions {
   readonly definitions: string;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly alerts: Pick<Alerts, 'raise' | 'clear'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -54,6 +57,8 @@ const LOOKUP_CONNECTIONS = 2;
 const LOOKUP_TIMEOUT_MS = 2_000;
 /** The server ends a statement itself; a server that is gone has to be given up from here. */
 const LOST_ANSWER_MS = 10_000;
+/** How often it is looked whether the server is stopping. */
+const STOPPING_POLL_MS = 2_000;
 /** A connection that lived this long was a good one: the next failure starts the backoff anew. */
 const STABLE_MS = 30_000;
 
@@ -122,7 +127,7 @@ async function lead(
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
   const { replication } = services;
-  const history = { pool, replication, store, slotName, publication, nowMs: clock.now() };
+  const history = { client: pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
@@ -148,6 +153,7 @@ async function lead(
         ...sourceOf(config),
         pool,
         store,
+        notes: store,
         ...reading,
         matcher,
         definitions: options.definitions === state.definitions ? null : options.definitions,
@@ -160,7 +166,8 @@ async function lead(
         onOpen: (capturing) => {
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
-            watchSlot(options, pool, heartbeat, capturing, ended.signal),
+            letServerStop(options, pool, capturing, ended.signal),
+            watchSlot(options, pool, heartbeat, ended.signal),
             keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
@@ -210,25 +217,55 @@ function captureLimits({ limits }: Config): CaptureOptions['limits'] {
   };
 }
 
-function watchSlot(
-  { config, store, clock, log }: CapturingOptions,
+/**
+ * Lets go of the slot when the server is told to stop. A server that stops waits until its consumers have
+ * confirmed all of its WAL, for as long as they give signs of life: with the queue's store gone we could never
+ * confirm, and the server could never stop. The commands that ask are refused from the start of a shutdown on.
+ */
+async function letServerStop(
+  { clock }: CapturingOptions,
   pool: Pool,
-  heartbeat: Heartbeat,
   capturing: Capturing,
   signal: AbortSignal,
 ): Promise<void> {
-  const { slot, publication, wal_budget, heartbeat: every } = config.postgres;
+  while (!signal.aborted) {
+    try {
+      await pool.query('select 1');
+    } catch (error) {
+      if (isStopping(error)) {
+        const text = 'the server is stopping, and waits for whoever reads its WAL';
+        capturing.fail(new WalhookError('REPLICATION_STOPPED', text, { cause: error }));
+        return;
+      }
+    }
+    await clock.sleep(STOPPING_POLL_MS, signal);
+  }
+}
+
+/** admin_shutdown, crash_shutdown, cannot_connect_now */
+function isStopping(error: unknown): boolean {
+  return ['57P01', '57P02', '57P03'].includes(causeCode(error) ?? '');
+}
+
+function watchSlot(
+  { config, store, alerts, clock, log }: CapturingOptions,
+  pool: Pool,
+  heartbeat: Heartbeat,
+  signal: AbortSignal,
+): Promise<void> {
+  const { slot, wal_budget, heartbeat: every } = config.postgres;
   return monitor(
     {
       pool,
       store,
       slot,
-      publication,
       heartbeatMs: every === 'off' ? null : every,
       budgetBytes: wal_budget,
       heartbeat,
-      onFailure: (error) => capturing.fail(error),
-      onBudget: () => undefined,
+      onBudget: (level, message) => {
+        if (level === 'fine') void alerts.clear('slot_budget', slot);
+        else void alerts.raise('slot_budget', slot, message);
+      },
       clock,
       log,
     },

@@ -11,7 +11,6 @@ const PLANNED: readonly string[] = [
   ...['webhooks.*', 'defaults'].flatMap((parent) => ['brake', 'backlog'].map((key) => `${parent}.${key}`)),
   'rows',
   'secrets',
-  'alerts',
   'retention',
   'log.payloads',
 ];

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
-import { allowedAddress, count, duration, identifier, size, tableName, url } from './fields.ts';
+import { allowedAddress, count, duration, identifier, secret, size, tableName, url } from './fields.ts';
 import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
@@ -131,6 +131,14 @@ const ruleTest = z.strictObject({
   }),
 });
 
+const ALERTS = ['slot_budget', 'webhook_failing', 'overflow', 'gap', 'reload_failed'] as const;
+
+const alert = z.strictObject({
+  on: z.array(z.enum(ALERTS)).min(1).describe('What it tells of.'),
+  url: url(['http:', 'https:'], 'expected a URL such as https://alerts.example.com/walhook'),
+  secret: secret().nullable().default(null).describe('Signs it like any webhook.'),
+});
+
 export const configSchema = z.strictObject({
   environment: z
     .string()
@@ -182,6 +190,7 @@ export const configSchema = z.strictObject({
         .describe('Changes of one Transaction that are held back for its audit rows or for collapse.'),
     })
     .prefault({}),
+  alerts: z.array(alert).max(20).default([]).describe('Where what a person should know at once is sent.'),
   templates: z
     .strictObject({
       env: z.array(z.string().min(1)).default([]).describe('Names that the env filter may read.'),

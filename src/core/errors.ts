@@ -63,6 +63,26 @@ const catalogue = {
     meaning: 'The queue would live in the database that is watched, and its writes in the watched WAL.',
     remedy: 'give queue.url another database, or set queue.same_database: true',
   },
+  QUEUE_HELD: {
+    exit: 1,
+    meaning: 'The backlog of a webhook is full and holds the stream, as backlog.then = hold says.',
+    remedy: 'mend the receiver of the webhook, or set backlog.then: overflow',
+  },
+  QUEUE_KEY_MISSING: {
+    exit: 1,
+    meaning: 'An Event in the queue cannot be read with the keys at hand.',
+    remedy: 'add the key it was sealed with to the list of queue.encryption_key',
+  },
+  QUEUE_EVICTS: {
+    exit: 1,
+    meaning: 'The Redis of the queue may throw keys away when its memory is full.',
+    remedy: 'CONFIG SET maxmemory-policy noeviction; CONFIG REWRITE -- or queue.require_noeviction: false',
+  },
+  QUEUE_LOST: {
+    exit: 1,
+    meaning: "The queue's store holds less than it did: it was emptied, replaced or restored.",
+    remedy: 'walhook setup --accept-gap, after reading what was lost',
+  },
   NOT_MY_QUEUE: {
     exit: 1,
     meaning: 'The queue belongs to another database, slot or environment.',

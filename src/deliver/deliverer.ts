@@ -101,7 +101,12 @@ export class Deliverer {
   /** Polling finds everything a second later where the store cannot tell. */
   async #listen(): Promise<void> {
     if (this.#isListening) return;
-    await this.#options.store.onWake((webhooks) => this.#review(webhooks));
+    await this.#options.store.onWake(
+      (webhooks) => this.#review(webhooks),
+      (cancelled) => {
+        for (const lane of this.#lanes.values()) lane.cancel(cancelled);
+      },
+    );
     this.#isListening = true;
   }
 

@@ -9,7 +9,7 @@ import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Secret } from '../core/secret.ts';
-import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
 import { recordAttempt } from './attemptRecord.ts';
 import { type Demand, Gate } from './flow/gate.ts';
@@ -135,6 +135,14 @@ export class Lane {
   /** Forgets what was not begun: it is another process's by now. */
   forget(): void {
     this.#hand.drop();
+  }
+
+  /** Drops Deliveries that were cancelled; one that is in flight is not cut off. */
+  cancel({ job, mask }: CancelledInJob): void {
+    for (const { claimed, index, isLast } of this.#hand.cancel(job, mask)) {
+      this.#report({ job: claimed, index, outcome: { kind: 'cancelled' }, isLast });
+    }
+    this.#pump();
   }
 
   /** While held, nothing is taken; resolves when no answer of the store is outstanding. */
@@ -330,7 +338,8 @@ export class Lane {
     let request: PreparedRequest;
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
-      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
+      const isResend = job.isResend === true;
+      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent, isResend });
     } catch (error) {
       return { result: unsendable(error), request: null };
     }
@@ -364,7 +373,8 @@ export class Lane {
     if (outcome.kind === 'delivered') log.debug(fields, 'delivered');
     else if (outcome.kind === 'retry')
       log.info({ ...fields, due: new Date(outcome.dueMs).toISOString() }, 'to be retried');
-    else log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
+    else if (outcome.kind === 'failed')
+      log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
 }
 
