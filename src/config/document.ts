@@ -2,7 +2,17 @@
  * The configuration file as YAML: parsed once, variables resolved on its scalars, and every path of the
  * result traceable to its line.
  */
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+} from 'yaml';
 import { formatPath, type Mistake, type Path } from './mistakes.ts';
 import { resolveVariables, type VariableSource } from './variables.ts';
 
@@ -68,24 +78,25 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   }
 }
 
-/** Aliases of anchors that do not stand before them. */
+/** Aliases of anchors that do not stand before them. Walks without recursion, for a file may nest deeply. */
 function danglingAliases(document: Document, lines: LineCounter): Mistake[] {
   const anchors = new Set<string>();
   const mistakes: Mistake[] = [];
-  visit(document, {
-    Value: (_key, node) => {
-      if (node.anchor !== undefined) anchors.add(node.anchor);
-    },
-    Alias: (_key, { source, range }) => {
-      if (anchors.has(source)) return;
-      const line = range ? lines.linePos(range[0]).line : null;
-      mistakes.push({
-        path: '',
-        line,
-        message: `expected an anchor &${source} before *${source}, found none`,
-      });
-    },
-  });
+  const waiting: unknown[] = [document.contents];
+  while (waiting.length > 0) {
+    const node = waiting.pop();
+    if (isAlias(node)) {
+      if (anchors.has(node.source)) continue;
+      const line = node.range ? lines.linePos(node.range[0]).line : null;
+      const message = `expected an anchor &${node.source} before *${node.source}, found none`;
+      mistakes.push({ path: '', line, message });
+    } else if (isNode(node) && node.anchor !== undefined) {
+      anchors.add(node.anchor);
+    }
+    // The last one pushed is the next one looked at.
+    if (isMap(node)) for (const { key, value } of node.items.toReversed()) waiting.push(value, key);
+    else if (isSeq(node)) for (const item of node.items.toReversed()) waiting.push(item);
+  }
   return mistakes;
 }
 

@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
 import { describe, expect, inject, it } from 'vitest';
+import { parseLsn } from '../../src/core/lsn.ts';
 import { openProxy } from '../helpers/proxy.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { startLocalRedis } from '../helpers/redisServer.ts';
@@ -104,15 +105,18 @@ describe.each(QUEUE_KINDS)('4 and 5: a %s queue that goes away', (kind) => {
       await scenario.untilComplete();
       await proxy.refuse();
       await scenario.commit(300);
-      const before = await slotOf(scenario);
-      await until(
-        () => daemon.log().filter(({ msg }) => String(msg).includes('flush not stored')).length >= 4,
-        {
-          timeoutMs: 30_000,
-        },
+      const { rows } = await scenario.database.client.query<{ lsn: string }>(
+        'select pg_current_wal_lsn()::text as lsn',
       );
-      await new Promise((resolve) => setTimeout(resolve, 5_000));
-      expect(await slotOf(scenario)).toEqual(before);
+      const failures = () =>
+        daemon.log().filter(({ msg }) => String(msg).includes('flush not stored')).length;
+      // What was stored before may be acknowledged a second later.
+      await until(() => failures() >= 6, { timeoutMs: 30_000 });
+      const before = await slotOf(scenario);
+      await until(() => failures() >= 8, { timeoutMs: 60_000 });
+      const later = await slotOf(scenario);
+      expect(later).toEqual(before);
+      expect(parseLsn(before.confirmed)).toBeLessThan(parseLsn(rows[0]?.lsn ?? ''));
       expect(before.pid).not.toBeNull();
       await proxy.accept();
       await scenario.untilComplete(60_000);
