@@ -61,6 +61,7 @@ interface Contestant {
   /** Milliseconds of this process's processor for a thousand Deliveries. */
   readonly cpu: number[];
   round(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export async function benchDeliver(): Promise<void> {
@@ -68,14 +69,12 @@ export async function benchDeliver(): Promise<void> {
   const receiver = await startReceiver(port);
   const postgres = await startEmbeddedPostgres({ settings: {} });
   const redis = await startRedis();
+  const contestants: Contestant[] = [];
   try {
     const url = `http://127.0.0.1:${port}/in`;
     const bare = bareLoop(url);
-    const contestants = [
-      bare,
-      await queueContestant('postgres', postgres.url('postgres'), url),
-      ...(redis === null ? [] : [await queueContestant('redis', redis.url, url)]),
-    ];
+    contestants.push(bare, await queueContestant('postgres', postgres.url('postgres'), url));
+    if (redis !== null) contestants.push(await queueContestant('redis', redis.url, url));
     if (redis === null) print('no redis-server on the PATH and no REDIS_URL: Redis is left out');
     for (let round = 1; round <= ROUNDS; round += 1) {
       for (const contestant of contestants) await contestant.round();
@@ -84,6 +83,7 @@ export async function benchDeliver(): Promise<void> {
     }
     report(bare, contestants.slice(1));
   } finally {
+    for (const contestant of contestants) await contestant.close();
     receiver.kill('SIGKILL');
     redis?.process?.kill('SIGKILL');
     await postgres.stop();
@@ -154,6 +154,7 @@ function bareLoop(url: string): Contestant {
       cpu.push(cpuPerThousand(before));
       await agent.close();
     },
+    close: () => Promise.resolve(),
   };
 }
 
@@ -194,6 +195,7 @@ async function queueContestant(
       rates.push(rate);
       cpu.push(cpuMs);
     },
+    close: () => store.close(),
   };
 }
 

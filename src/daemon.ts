@@ -5,31 +5,31 @@
  *   slot → capture (capture.ts) → queue store → deliver (deliver/deliverer.ts) → receivers
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { hostname } from 'node:os';
+import { type AdminServices, startAdmin } from './admin/start.ts';
 import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
-import { toWalhookError } from './core/errors.ts';
+import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
-import { defineReading } from './definitions/reading.ts';
-import {
-  defineWebhooks,
-  publishDefinitions,
-  rememberedKeys,
-  type WebhookDefinition,
-} from './definitions/webhooks.ts';
+import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
+import { Reloader } from './definitions/reloader.ts';
+import { rememberedKeys } from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { Alerts } from './observe/alerts.ts';
+import { Metrics } from './observe/metrics.ts';
+import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
 
-export type Role = 'capture' | 'deliver';
+export type Role = 'capture' | 'deliver' | 'admin';
 
 export interface DaemonOptions {
   readonly loaded: LoadedConfig;
@@ -39,9 +39,16 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+  /** Reads the configuration again. Throws CONFIG_INVALID. null: there is no file. */
+  readonly reread: (() => LoadedConfig) | null;
+  /** Calls back when the configuration is to be read again. */
+  readonly onHangup: (callback: () => void) => void;
+  /** Told where the admin server listens. */
+  readonly onAdmin: (url: string) => void;
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
+
 /** Runs until the signal is aborted. Throws a coded error when going on is pointless. */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const { log, roles, clock } = options;
@@ -53,14 +60,29 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   if (signal.aborted) stop.abort();
 
   log.info({ version: options.version, roles }, 'walhook starts');
+  const parts = buildParts(options);
+  if (roles.includes('admin'))
+    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
-  const parts = await buildParts(options, store, stop.signal);
+  const state = await untilReached(() => store.state(), options, stop.signal);
+  parts.live.remember(rememberedKeys(state?.definitions ?? null));
+  parts.store = store;
+  const deliverer = roles.includes('deliver') ? buildDeliverer(options, parts, store) : null;
+  options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
+  const alerts = newAlerts(options, parts, store);
+  parts.reloader.onFailed((message) => void alerts.raise('reload_failed', 'reload', message));
+  const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
   const running = [
-    ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
-    ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
-    ...(options.loaded.config.alerts.length > 0 ? [parts.alerts.watch(stop.signal)] : []),
+    ...(deliverer === null
+      ? []
+      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
+    ...(roles.includes('capture')
+      ? [captureForever(capturing(options, store, parts, wake, alerts), stop.signal)]
+      : []),
+    ...(roles.includes('admin') ? [untilAborted(stop.signal)] : []),
+    ...(options.loaded.config.alerts.length > 0 ? [alerts.watch(stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
   const settled = running.map((part) => part.finally(() => stop.abort()));
@@ -71,70 +93,126 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  readonly webhooks: readonly WebhookDefinition[];
-  readonly deliverer: Deliverer | null;
-  readonly alerts: Alerts;
-  /** What the capturing daemon publishes of the webhooks in force. */
-  readonly definitions: string;
+  readonly live: LiveDefinitions;
+  readonly metrics: Metrics;
+  readonly reloader: Reloader;
+  /** Who may not be sent to, looked up once for all. */
+  readonly own: OwnServices;
+  /** null until it has been reached. */
+  store: QueueStore | null;
 }
 
-async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
-  const { loaded, clock, log, failpoint } = options;
-  const state = await untilReached(() => store.state(), options, signal);
-  // A text of a Model that cannot be compiled is told at once, not at each connection.
-  defineReading(loaded.config);
-  const remembered = rememberedKeys(state?.definitions ?? null);
-  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
-  const guard = {
-    rules: loaded.config.addresses,
-    own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
-    resolve: systemResolve,
-  };
-  const userAgent = `walhook/${options.version}`;
-  const deliverer = options.roles.includes('deliver')
-    ? new Deliverer({
-        store,
-        process: processName(),
-        targets: webhooks.map((webhook) => webhook.deliver),
-        userAgent,
-        addresses: guard,
-        clock,
-        log: log.child({ part: 'deliver' }),
-        failpoint,
-        shutdownMs: loaded.config.shutdown_timeout,
-      })
-    : null;
+function buildParts({ loaded, services, version, clock, log, reread }: DaemonOptions): Parts {
+  const live = new LiveDefinitions(define(loaded, new Map(), 0));
+  const metrics = new Metrics(version, clock);
   return {
-    webhooks,
-    deliverer,
-    alerts: new Alerts({
-      alerts: loaded.config.alerts,
-      environment: loaded.config.environment,
-      store,
-      guard,
-      userAgent,
-      clock,
-      log: log.child({ part: 'alerts' }),
-    }),
-    definitions: publishDefinitions(webhooks, remembered),
+    live,
+    metrics,
+    reloader: new Reloader({ reread, live, metrics, clock, log }),
+    own: new OwnServices(() => ownServices(services), systemResolve, clock),
+    store: null,
   };
 }
 
-function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): CapturingOptions {
-  const { loaded, services, clock, log, failpoint } = options;
+function housekeeping(options: DaemonOptions, { live }: Parts, store: QueueStore): HouseOptions {
+  const { retention } = options.loaded.config;
   return {
-    config: loaded.config,
+    store,
+    retention: {
+      delivered: { ageMs: retention.delivered.age, count: retention.delivered.count },
+      failedMs: retention.failed,
+      bodiesMs: retention.bodies,
+      bytes: retention.bytes,
+      orphansMs: retention.orphans,
+    },
+    // Only who captures says which webhooks there are.
+    defined: options.roles.includes('capture')
+      ? () => live.current.webhooks.map(({ match }) => match.key)
+      : null,
+    clock: options.clock,
+    log: options.log.child({ part: 'queue' }),
+  };
+}
+
+function buildDeliverer(options: DaemonOptions, { live, metrics, own }: Parts, store: QueueStore): Deliverer {
+  const { loaded, clock, log, failpoint, version } = options;
+  const targets = ({ webhooks }: Definitions) => webhooks.map((webhook) => webhook.deliver);
+  const deliverer = new Deliverer({
+    store,
+    process: processName(),
+    targets: targets(live.current),
+    userAgent: `walhook/${version}`,
+    addresses: { rules: loaded.config.addresses, own, resolve: systemResolve },
+    onAttempt: (sample) => metrics.attempted(sample),
+    clock,
+    log: log.child({ part: 'deliver' }),
+    failpoint,
+    shutdownMs: loaded.config.shutdown_timeout,
+  });
+  live.onReplaced((definitions) => deliverer.replaceTargets(targets(definitions)));
+  return deliverer;
+}
+
+function newAlerts(options: DaemonOptions, { own }: Parts, store: QueueStore): Alerts {
+  const { loaded, version, clock, log } = options;
+  const { alerts, addresses, environment } = loaded.config;
+  return new Alerts({
+    alerts,
+    environment,
+    store,
+    guard: { rules: addresses, own, resolve: systemResolve },
+    userAgent: `walhook/${version}`,
+    clock,
+    log: log.child({ part: 'alerts' }),
+  });
+}
+
+function capturing(
+  options: DaemonOptions,
+  store: QueueStore,
+  { live, metrics }: Parts,
+  wake: (webhooks: readonly string[]) => void,
+  alerts: Alerts,
+): CapturingOptions {
+  const { services, clock, log, failpoint } = options;
+  return {
     services,
     store,
     process: processName(),
-    webhooks: parts.webhooks,
-    definitions: parts.definitions,
-    onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
-    alerts: parts.alerts,
+    live,
+    metrics,
+    onQueued: wake,
+    alerts,
     clock,
     log: log.child({ part: 'capture' }),
     failpoint,
   };
+}
+
+function adminServices({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
+  const { live, metrics, reloader, own } = parts;
+  return {
+    version,
+    roles,
+    live,
+    metrics,
+    reloader,
+    own,
+    database: services.lookups,
+    store: () => {
+      if (parts.store !== null) return parts.store;
+      throw new WalhookError(
+        'QUEUE_UNREACHABLE',
+        'expected the queue, found that it has not been reached yet',
+      );
+    },
+    clock,
+    log: log.child({ part: 'admin' }),
+  };
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 /** Tells apart the processes of one queue, also two with the same pid on hosts of one name. */

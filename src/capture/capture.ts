@@ -37,7 +37,7 @@ import { type RepresentOptions, Shapes } from '../represent/shape.ts';
 import { decoderFor } from './messageDecoder.ts';
 import type { MissLog } from './misses.ts';
 import { type ReplayOptions, runReplays } from './replay.ts';
-import { CaptureSession } from './session.ts';
+import { type CaptureInstruments, CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
 export interface CaptureOptions {
@@ -76,6 +76,9 @@ export interface CaptureOptions {
   readonly ackDelayMs: number;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly instruments?: CaptureInstruments;
+  /** Aborted: ends after the Transaction that is being read, so that other definitions hold for the next. */
+  readonly renew?: AbortSignal;
   /** A heartbeat came back. */
   readonly onHeartbeat?: (content: string) => void;
   /** Called once the connection stands. */
@@ -124,6 +127,7 @@ export async function captureOnce(
     read: () => readPublicationOid(options.pool, options.publication),
     onConfirmed: (lsn) => {
       acker.settle(lsn, clock.monotonic());
+      options.instruments?.settled(lsn);
       stream.sendStatus();
     },
     onGone: (error) => stream.fail(error),
@@ -145,17 +149,17 @@ export async function captureOnce(
     signal,
   });
   scope.defer(() => enqueuer.stop());
-  const stop = () => stream.stopReading();
-  signal.addEventListener('abort', stop, { once: true });
-  scope.defer(() => signal.removeEventListener('abort', stop));
-  // Aborted while the connection was opened: the signal says it no second time.
-  if (signal.aborted) stop();
+  onAbort(signal, () => stream.stopReading(), scope);
 
   log.info(
     { slot: options.slot, lsn: formatLsn(start.slot.confirmedFlushLsn), position: start.state.position },
     'capturing',
   );
   const session = newSession(options, start, enqueuer, () => stream.sendStatus());
+  const stopAtEnd = () => {
+    if (session.isAtEnd) stream.stopReading();
+  };
+  onAbort(options.renew, stopAtEnd, scope);
   options.onOpen?.({
     backendPid: stream.backendPid,
     committedAtMs: () => session.committedAtMs,
@@ -168,11 +172,19 @@ export async function captureOnce(
     await session.accept(frames);
     enqueuer.flush();
     await enqueuer.ready();
+    if (session.isAtEnd) break;
   }
   await replays.stop();
   await enqueuer.drain();
   await watch.finish();
   stream.sendStatus();
+}
+
+function onAbort(signal: AbortSignal | undefined, act: () => void, scope: Scope): void {
+  signal?.addEventListener('abort', act, { once: true });
+  scope.defer(() => signal?.removeEventListener('abort', act));
+  // Aborted while the connection was opened: the signal says it no second time.
+  if (signal?.aborted === true) act();
 }
 
 function openStream(options: CaptureOptions, acker: Acker): Promise<ReplicationStream> {
@@ -262,13 +274,13 @@ function newSession(
   const { limits, clock, log } = options;
   const parts = newRepresentation(options);
   const { generation } = start.state.installation;
-  const { misses = null } = options;
+  const { misses = null, instruments } = options;
   return new CaptureSession({
     ...options,
     ...parts,
     decoder: decoderFor(options.plugin ?? 'pgoutput', parts.catalog, options.publication),
     enqueuer,
-    settler: new Settler({ ...parts, enqueuer, generation, limits, misses, clock, log }),
+    settler: new Settler({ ...parts, enqueuer, generation, limits, misses, instruments, clock, log }),
     onStatusWanted,
     onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,

@@ -39,6 +39,16 @@ import type { MessageDecoder } from './messageDecoder.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
+/** What capturing counts. */
+export interface CaptureInstruments {
+  /** A function that counts one more Change of a table, `schema.table`. */
+  changesOf(table: string): () => void;
+  committed(endLsn: Lsn, committedAtMs: number): void;
+  settled(lsn: Lsn): void;
+  /** @param webhook its key */
+  decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void;
+}
+
 export interface SessionOptions {
   readonly models: readonly ModelOptions[];
   /** By model. */
@@ -60,6 +70,10 @@ export interface SessionOptions {
   readonly settler: Settler;
   readonly shapes: Shapes;
   readonly log: Logger;
+  /** Counts, for the metrics. */
+  readonly instruments?: CaptureInstruments | undefined;
+  /** Aborted: read no further Transaction, other definitions are to be in force for the next one. */
+  readonly renew?: AbortSignal | undefined;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
   /** A heartbeat came back. */
@@ -73,6 +87,8 @@ interface KnownTable {
   readonly table: Table;
   readonly shape: Shape;
   readonly isWatched: boolean;
+  /** Counts one more Change. */
+  readonly count: () => void;
   /** Audit sources that this table is, by their place. */
   readonly audits: readonly number[];
   /** Includes that this table is the join table of. */
@@ -117,6 +133,11 @@ export class CaptureSession {
     this.#looksAhead = looksAhead(options);
   }
 
+  /** Between two Transactions, and asked to read no further one. */
+  get isAtEnd(): boolean {
+    return this.#options.renew?.aborted === true && this.#reader.open === null;
+  }
+
   /** Commit time of the newest Transaction read; null before there was one. */
   get committedAtMs(): number | null {
     return this.#committedAtMs;
@@ -125,6 +146,7 @@ export class CaptureSession {
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
   async accept(frames: readonly Frame[]): Promise<void> {
     for (const frame of frames) {
+      if (this.isAtEnd) break;
       if (frame.tag === 'keepalive') {
         await this.#keepalive(frame.walEnd, frame.replyRequested);
         continue;
@@ -165,6 +187,9 @@ export class CaptureSession {
       this.#isPartial = false;
       this.#committedAtMs = Number(message.committedAtUs / 1_000n);
     }
+    if (message.tag === 'commit' && this.#committedAtMs !== null) {
+      this.#options.instruments?.committed(message.endLsn, this.#committedAtMs);
+    }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
@@ -184,7 +209,7 @@ export class CaptureSession {
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, shapes, context, matcher, auditSources } = this.#options;
+    const { catalog, models, represent, shapes, context, matcher, auditSources, instruments } = this.#options;
     const table = describeTable(relation, await catalog.facts(relation), models, context);
     const options = represent.get(table.model) ?? plainOptions(table.model);
     const shape = shapes.of(table);
@@ -206,7 +231,8 @@ export class CaptureSession {
       .watching(table.model)
       .filter((target) => !speaksOfOthers || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
-    return { table, shape, isWatched: targets.length > 0, audits, joins };
+    const count = instruments?.changesOf(`${relation.schema}.${relation.name}`) ?? (() => undefined);
+    return { table, shape, isWatched: targets.length > 0, count, audits, joins };
   }
 
   /** What is needed when join rows change, worked out before they do. */
@@ -235,6 +261,7 @@ export class CaptureSession {
     const { id, table: known } = announced;
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    known.count();
     if (change.kind === 'deleted' && this.#options.represent.has(known.table.model)) {
       const images = change.row?.images() ?? null;
       if (images !== null) rows.holdGone(known.table, images.old);

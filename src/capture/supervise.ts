@@ -14,12 +14,16 @@ import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
+import { formatLsn } from '../core/lsn.ts';
 import { openPool } from '../database/connect.ts';
+import type { Definitions, LiveDefinitions } from '../definitions/live.ts';
 import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
-import type { WebhookDefinition } from '../definitions/webhooks.ts';
+import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
+import { parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
 import type { Alerts } from '../observe/alerts.ts';
-import type { QueueStore } from '../queue/store.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { QueueStore, StoreState } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkHistory, putProgress } from '../setup/history.ts';
@@ -36,14 +40,13 @@ import { retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
 
 export interface CapturingOptions {
-  readonly config: Config;
+  /** What is read and matched; asked for anew with each connection, and one ends when it is replaced. */
+  readonly live: LiveDefinitions;
+  readonly metrics: Metrics;
   readonly services: Services;
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  readonly webhooks: readonly WebhookDefinition[];
-  /** What is published of the webhooks in force. */
-  readonly definitions: string;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
   readonly alerts: Pick<Alerts, 'raise' | 'clear'>;
@@ -85,6 +88,7 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
     try {
       await captureOverOneConnection(options, signal);
     } catch (error) {
+      options.metrics.captureIs('disconnected');
       const known = toWalhookError(error);
       if (isFatal(known)) throw known;
       tries = clock.monotonic() - startedMs > STABLE_MS ? 1 : tries + 1;
@@ -96,7 +100,7 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
 }
 
 async function captureOverOneConnection(options: CapturingOptions, signal: AbortSignal): Promise<void> {
-  const { services, store, clock, log } = options;
+  const { services, store, live, metrics, clock, log } = options;
   await using scope = new Scope();
   const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, {
     statement_timeout: LOOKUP_TIMEOUT_MS,
@@ -104,7 +108,8 @@ async function captureOverOneConnection(options: CapturingOptions, signal: Abort
   });
   scope.defer(() => pool.end());
   await refuseWrongBinding(options, pool);
-  const { slot } = options.config.postgres;
+  const { slot } = live.current.loaded.config.postgres;
+  metrics.captureIs('standby');
   const self = { process: options.process, host: hostname(), pid: process.pid };
   const leadership = await standBy({ pool, store, slot, self, clock, log }, signal);
   if (leadership === null) return;
@@ -119,7 +124,9 @@ async function lead(
   { lease }: Leadership,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, services, store, clock, log } = options;
+  const { services, store, live, metrics, clock, log } = options;
+  const definitions = live.current;
+  const { config } = definitions.loaded;
   const { slot: slotName, publication } = config.postgres;
   const fence = await store.takeFence();
   // Read after the fence was taken: no other daemon can move the position any more.
@@ -132,18 +139,11 @@ async function lead(
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
-  const reading = await readingOf(options, pool);
-  const matcher = await startingMatcher(options, reading.models, pool);
+  const reading = await readingOf(config, pool, log);
+  const matcher = await startingMatcher(definitions, reading.models, pool, log);
   const misses = new MissLog(clock);
   const { generation } = state.installation;
-  const heartbeat = new Heartbeat({
-    pool,
-    slot: slotName,
-    process: options.process,
-    budgetBytes: config.postgres.wal_budget,
-    clock,
-    log,
-  });
+  const heartbeat = newHeartbeat(options, config, pool);
   const ended = new AbortController();
   let leading: Promise<unknown> = Promise.resolve();
   try {
@@ -152,22 +152,26 @@ async function lead(
         target: services.replication,
         ...sourceOf(config),
         pool,
-        store,
+        store: new BoundedStore(store, boundsOf(definitions), clock, log),
         notes: store,
         ...reading,
         matcher,
-        definitions: options.definitions === state.definitions ? null : options.definitions,
+        definitions: definitions.published === state.definitions ? null : definitions.published,
         misses,
         limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
+        instruments: metrics,
+        renew: definitions.replaced,
         onHeartbeat: (content) => heartbeat.hear(content),
         onOpen: (capturing) => {
+          metrics.captureIs('capturing');
+          tellDefinitions(definitions, state, log);
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             letServerStop(options, pool, capturing, ended.signal),
-            watchSlot(options, pool, heartbeat, ended.signal),
+            watchSlot(options, config, pool, heartbeat, ended.signal),
             keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
@@ -184,6 +188,14 @@ async function lead(
   }
 }
 
+function newHeartbeat(
+  { process, clock, log }: CapturingOptions,
+  { postgres }: Config,
+  pool: Pool,
+): Heartbeat {
+  return new Heartbeat({ pool, slot: postgres.slot, process, budgetBytes: postgres.wal_budget, clock, log });
+}
+
 /** What is read, and how. */
 function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
   const { slot, plugin, publication, origin } = postgres;
@@ -191,7 +203,7 @@ function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' 
 }
 
 /** How rows are read: models, representation, context, as far as the database has what the preset names. */
-async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+async function readingOf(config: Config, pool: Pool, log: Logger): Promise<ReadingDefinitions> {
   const fit = await readPresetFit(pool, config);
   if (fit.notes.length > 0) {
     log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
@@ -200,12 +212,25 @@ async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise
 }
 
 function startingMatcher(
-  { config, webhooks, log }: CapturingOptions,
+  { loaded, webhooks }: Definitions,
   models: ReadingDefinitions['models'],
   pool: Pool,
+  log: Logger,
 ): Promise<Matcher> {
-  const { slot, publication } = config.postgres;
+  const { slot, publication } = loaded.config.postgres;
   return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+}
+
+/** By Webhook: its backlog and its brake. */
+function boundsOf({ webhooks }: Definitions): ReadonlyMap<string, Bounds> {
+  return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
+}
+
+/** After a reload: from where the new definitions hold. */
+function tellDefinitions({ version }: Definitions, { position }: StoreState, log: Logger): void {
+  if (version === 0) return;
+  const lsn = formatLsn(parsePosition(position).lsn);
+  log.info({ version, lsn }, 'reloaded definitions hold for Transactions that end after this LSN');
 }
 
 function captureLimits({ limits }: Config): CaptureOptions['limits'] {
@@ -248,7 +273,8 @@ function isStopping(error: unknown): boolean {
 }
 
 function watchSlot(
-  { config, store, alerts, clock, log }: CapturingOptions,
+  { store, alerts, clock, log }: CapturingOptions,
+  config: Config,
   pool: Pool,
   heartbeat: Heartbeat,
   signal: AbortSignal,
@@ -301,8 +327,8 @@ async function keepLease(
   }
 }
 
-async function refuseWrongBinding({ config, store }: CapturingOptions, pool: Pool): Promise<void> {
-  const { environment, postgres } = config;
+async function refuseWrongBinding({ live, store }: CapturingOptions, pool: Pool): Promise<void> {
+  const { environment, postgres } = live.current.loaded.config;
   checkBinding({
     store: await store.state(),
     recorded: await readInstallation(pool, postgres.slot),

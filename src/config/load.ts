@@ -3,7 +3,7 @@
  * path and line. Pure but for the variables and files it is given.
  */
 import type { z } from 'zod';
-import { type ConfigDocument, parseConfigDocument } from './document.ts';
+import { type ConfigDocument, parseConfigDocument, type VariableValue } from './document.ts';
 import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { isPlanned } from './planned.ts';
@@ -20,6 +20,8 @@ export interface LoadedConfig {
   readonly rawWebhooks: readonly RawWebhook[];
   /** What was left out of exported webhooks. */
   readonly notes: readonly Mistake[];
+  /** What variables and secret files stand for: nothing that is shown may hold one of these texts. */
+  readonly variableValues: readonly VariableValue[];
   /** What the `env` filter of templates reads: a variable that `templates.env` names, else undefined. */
   readonly templateEnv: (name: string) => string | undefined;
   /** A text of the file with its variables resolved anew; null where there is none. */
@@ -95,6 +97,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
       notes: prepared.ignored.map((path) =>
         placeWritten({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
+      variableValues: document.variableValues,
       templateEnv: (name) => (templateNames.has(name) ? options.source.env[name] : undefined),
       current: (path) => {
         const value = valueAt(parseConfigDocument(text, options.source).value, path);

@@ -4,16 +4,7 @@
  */
 import type { Path } from './mistakes.ts';
 
-const PLANNED: readonly string[] = [
-  'queue.encryption_key',
-  'queue.require_noeviction',
-  'admin',
-  ...['webhooks.*', 'defaults'].flatMap((parent) => ['brake', 'backlog'].map((key) => `${parent}.${key}`)),
-  'rows',
-  'secrets',
-  'retention',
-  'log.payloads',
-];
+const PLANNED: readonly string[] = ['rows', 'secrets'];
 
 const planned = new Set(PLANNED);
 

@@ -6,11 +6,13 @@ import { z } from 'zod';
 import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
+import { adminSchema } from './adminSchema.ts';
 import { allowedAddress, count, duration, identifier, secret, size, tableName, url } from './fields.ts';
 import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
 import { PRESET_NAMES } from './presets/preset.ts';
+import { queueSchema, retentionSchema } from './queueSchema.ts';
 import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -68,19 +70,6 @@ const postgresKeys = z.strictObject({
 const postgres = postgresKeys.refine(({ plugin, origin }) => plugin === 'pgoutput' || origin === 'any', {
   path: ['origin'],
   error: 'expected any: wal2json does not know where a row comes from',
-});
-
-const queue = z.strictObject({
-  url: url(
-    ['redis:', 'rediss:', 'postgres:', 'postgresql:'],
-    'expected a URL that starts with redis://, rediss:// or postgres://',
-  ).describe('Where Deliveries wait.'),
-  prefix: identifier('prefix').default('walhook').describe('Tells apart several walhooks on one store.'),
-  same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
-  ack_delay: z
-    .union([z.literal('auto'), duration(0, 600_000)])
-    .prefault('auto')
-    .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
 });
 
 const trust = z
@@ -148,7 +137,8 @@ export const configSchema = z.strictObject({
     .default('default')
     .describe('e.g. production: binds slot and queue to one another.'),
   postgres: postgres.prefault({}),
-  queue,
+  queue: queueSchema,
+  admin: adminSchema.describe('Page, API and metrics. false: none.'),
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
   addresses: z
     .strictObject({
@@ -197,10 +187,15 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   tests: z.array(ruleTest).default([]).describe('Rule tests, run by walhook validate --test.'),
+  retention: retentionSchema.prefault({}),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
       format: z.enum(['json', 'text']).default('json'),
+      payloads: z
+        .enum(['full', 'metadata', 'none'])
+        .default('full')
+        .describe('What the log of Attempts keeps: everything, no bodies, or neither heads nor bodies.'),
     })
     .prefault({}),
   shutdown_timeout: duration(0, 600_000).prefault('25s').describe('For draining after SIGTERM.'),

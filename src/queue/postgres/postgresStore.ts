@@ -31,6 +31,7 @@ import {
   type StoreState,
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
+import type { Worker } from '../workers.ts';
 import { entryParameters } from './entries.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
 import { PostgresBackend } from './postgresBackend.ts';
@@ -301,6 +302,23 @@ export class PostgresStore implements QueueStore {
   async counts(): Promise<ReadonlyMap<string, QueueCounts>> {
     const rows = await this.#query<CountRow>(this.#durable, this.#sql.counts);
     return new Map(rows.map((row) => [row.key, toCounts(row)]));
+  }
+
+  async workers(): Promise<readonly Worker[]> {
+    const rows = await this.#query<{ id: string; seen_ms: string; jobs: number }>(
+      this.#durable,
+      `select p.id, p.seen_ms::text, (select count(*)::int from ${this.#schema}.job j where j.owner = p.id) as jobs
+       from ${this.#schema}.process p order by p.id`,
+    );
+    return rows.map(({ id, seen_ms, jobs }) => ({ process: id, seenMs: Number(seen_ms), jobs }));
+  }
+
+  async oldest(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#query<{ webhook: string; ms: string }>(
+      this.#durable,
+      `select webhook, min(last_ms)::text as ms from ${this.#schema}.job group by webhook`,
+    );
+    return new Map(rows.map(({ webhook, ms }) => [webhook, Number(ms)]));
   }
 
   async pause(webhook: string): Promise<void> {

@@ -26,6 +26,7 @@ import {
   type StoreState,
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
+import type { Worker } from '../workers.ts';
 import { SWAP_FLOW } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
@@ -240,6 +241,27 @@ export class RedisStore implements QueueStore {
       Promise.all(webhooks.map((webhook) => redis.hgetall(`${p}count:${webhook}`))),
     );
     return new Map(webhooks.map((webhook, i) => [webhook, toCounts(rows[i] ?? {})]));
+  }
+
+  async workers(): Promise<readonly Worker[]> {
+    const flat = await this.#redis.call((redis, p) => redis.zrange(`${p}process`, '0', '-1', 'WITHSCORES'));
+    const found: Worker[] = [];
+    for (let i = 0; i < flat.length; i += 2) {
+      const process = flat[i] ?? '';
+      const jobs = await this.#redis.call((redis, p) => redis.scard(`${p}owned:${process}`));
+      found.push({ process, seenMs: Number(flat[i + 1]), jobs });
+    }
+    return found.sort((a, b) => (a.process < b.process ? -1 : 1));
+  }
+
+  async oldest(): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const webhook of await this.#redis.call((redis, p) => redis.smembers(`${p}webhooks`))) {
+      const [first] = await this.#redis.call((redis, p) => redis.zrange(`${p}jobs:${webhook}`, '0', '0'));
+      // A place begins with the commit time in 12 hex digits.
+      if (first !== undefined) found.set(webhook, Number.parseInt(first.slice(0, 12), 16));
+    }
+    return found;
   }
 
   async pause(webhook: string): Promise<void> {
