@@ -59,7 +59,7 @@ export function asConfiguration(text: string): string {
   const fileKeys = new Set(keysAt([]));
   const isFile = Object.keys(content).every((key) => fileKeys.has(key));
   if (!isFile) return stringify({ ...SERVICES, webhooks: [{ name: 'example', ...WEBHOOK, ...content }] });
-  if (isObject(content['queue']) && Object.hasOwn(content['queue'], 'url')) return text;
+  if (Object.hasOwn(content, 'postgres') && Object.hasOwn(objectAt(content, 'queue'), 'url')) return text;
   return stringify({ ...SERVICES, ...content, queue: { ...SERVICES.queue, ...objectAt(content, 'queue') } });
 }
 
