@@ -94,3 +94,9 @@ function argumentsOf(words: readonly string[]): string[][] | null {
   if (script === 'walhook') return dashes === '--' ? [rest] : null;
   return script === 'demo' ? [['demo', ...(dashes === '--' ? rest : [])]] : null;
 }
+
+/** Calls of `walhook` in the running text, as far as they are written: `walhook setup --print`. */
+export function inlineCalls(page: string): string[][] {
+  const prose = pageText(page).replaceAll(/^ *```[\s\S]*?^ *```$/gm, '');
+  return Array.from(prose.matchAll(/`walhook (\w[^`]*)`/g), ([, call = '']) => call.trim().split(/\s+/));
+}

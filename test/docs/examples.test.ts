@@ -1,12 +1,12 @@
 /** What the pages show works: configurations are valid, their rule tests hold, commands and links exist. */
 import { existsSync } from 'node:fs';
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { walhookProgram } from '../../src/cli.ts';
 import { configFolder } from '../helpers/command.ts';
 import { inProcess } from '../helpers/inProcess.ts';
-import { asConfiguration, blocksOf, pages, pageText, walhookCalls } from './blocks.ts';
+import { asConfiguration, blocksOf, inlineCalls, pages, pageText, walhookCalls } from './blocks.ts';
 
 const yaml = pages().flatMap((page) => blocksOf(page, 'yaml'));
 const shell = pages().flatMap((page) => blocksOf(page, 'sh'));
@@ -53,6 +53,17 @@ describe('a command', () => {
   });
 });
 
+describe('a command in the running text', () => {
+  it.each(pages())('of %s exists, with its options', (page) => {
+    const unknown = inlineCalls(page).filter((words) => !isKnown(words));
+    expect(unknown.map((words) => words.join(' '))).toEqual([]);
+  });
+
+  it.each([['nonsense'], ['setup --nonsense'], ['deliveries nonsense']])('%j is not known', (call) => {
+    expect(isKnown(call.split(' '))).toBe(false);
+  });
+});
+
 describe('a link', () => {
   it.each(pages())('of %s leads to a file that is there', (page) => {
     const targets = Array.from(pageText(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g), ([, to]) => to ?? '');
@@ -69,19 +80,28 @@ describe('a file of the project', () => {
   });
 });
 
+/** Whether command and options exist. Arguments may be left out: the text speaks of the command. */
+function isKnown(words: readonly string[]): boolean {
+  let at: Command = newProgram(() => {});
+  const names: string[] = [];
+  for (const word of words) {
+    const below = at.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (below === undefined) break;
+    at = below;
+    names.push(word);
+  }
+  const next = words[names.length];
+  const isCommandMissing = at.commands.length > 0 && next !== undefined && !/[|<-]/.test(next);
+  if (names.length === 0 || isCommandMissing) return false;
+  const options = words.filter((word) => word.startsWith('--')).map((word) => word.replace(/=.*/, ''));
+  return options.every((option) => option === '--help' || at.options.some(({ long }) => long === option));
+}
+
 /** Why the command line refuses these arguments, empty where it does not. Runs nothing. */
 async function refusal(args: readonly string[]): Promise<string> {
   let printed = '';
-  const program = walhookProgram({
-    env: {},
-    out: () => {},
-    err: (text) => {
-      printed += text;
-    },
-    readInput: async () => '',
-    isTerminal: false,
-    columns: 80,
-    signal: new AbortController().signal,
+  const program = newProgram((text) => {
+    printed += text;
   });
   const all = [...program.commands];
   for (const command of all) {
@@ -95,4 +115,17 @@ async function refusal(args: readonly string[]): Promise<string> {
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? '' : `${error.message}\n${printed}`;
   }
+}
+
+function newProgram(err: (text: string) => void): Command {
+  return walhookProgram({
+    env: {},
+    out: () => {},
+    err,
+    readInput: async () => '',
+    ask: async () => '',
+    isTerminal: false,
+    columns: 80,
+    signal: new AbortController().signal,
+  });
 }
