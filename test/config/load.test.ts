@@ -179,7 +179,6 @@ webhooks:
   it.each([
     ['rows: {}', 'rows'],
     ['secrets: {}', 'secrets'],
-    ['alerts: []', 'alerts'],
   ])('refuses a planned key by its name: %s', (text, path) => {
     expect(mistakes(services + text)).toEqual([`3 ${path}: is not available yet in this version of walhook`]);
   });
