@@ -116,7 +116,7 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
       const { slot, wal_budget } = live.current.loaded.config.postgres;
       return probe.ask((client) => readSlotReading(client, slot, wal_budget));
     },
-    readQueue: () => readQueue(store(), clock),
+    readQueue: async () => await readQueue(store(), clock),
     metrics,
     clock,
   });
