@@ -61,8 +61,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
-  if (roles.includes('admin'))
-    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());

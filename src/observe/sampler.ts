@@ -59,11 +59,7 @@ export class Sampler {
 
   async sample(): Promise<Sample> {
     const { readSlot, readQueue, metrics, clock } = this.#options;
-    // Called within promises: a store that is not open yet may throw before it has one to give.
-    const [slot, queue] = await Promise.allSettled([
-      Promise.resolve().then(readSlot),
-      Promise.resolve().then(readQueue),
-    ]);
+    const [slot, queue] = await Promise.allSettled([readSlot(), readQueue()]);
     const sample: Sample = {
       atMs: clock.now(),
       slot: slot.status === 'fulfilled' ? slot.value : null,
