@@ -5,6 +5,7 @@ import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { decodeFlow } from '../queue/flow.ts';
+import type { Gap as BacklogGap } from '../queue/gaps.ts';
 import { type Gap, readGaps } from '../queue/historyGaps.ts';
 import type { QueueCounts, QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
@@ -71,6 +72,8 @@ export interface StatusReport {
   };
   /** Stretches of Changes known not to have been delivered, oldest first. */
   readonly gaps: readonly Gap[];
+  /** What a backlog's bound or retention left out, webhook by webhook, newest first; settled ones are not told. */
+  readonly left_out: readonly BacklogGap[];
   readonly webhooks: readonly (QueueCounts & {
     readonly webhook: string;
     /** The receiver is down and requests wait; null where they go out. */
@@ -145,6 +148,7 @@ export async function readStatus(
       durability: (await store.durability()).note,
     },
     gaps: await readGaps(store),
+    left_out: (await store.gaps()).filter((gap) => gap.settledMs === null),
     webhooks: await readWebhooks(store),
   };
 }
