@@ -282,7 +282,7 @@ export class Lane {
     const { reporter, store, process, onDoubt } = this.#options;
     const releasing = async () => {
       // What is done of them must stand in the store before another process takes them.
-      await reporter.drain();
+      await reporter.recorded();
       await store.release(process, jobs);
     };
     const released = releasing().catch((error: unknown) => {
@@ -310,7 +310,7 @@ export class Lane {
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      await this.#judge(result);
+      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result);
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
@@ -396,6 +396,14 @@ export class Lane {
     else if (outcome.kind === 'failed')
       log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
+}
+
+/** A deadline noticed this much too late says that this process did not get to run. */
+const LATE_MS = 1_000;
+
+/** Whether a timeout is to be blamed on this process, e.g. because it was stopped, and not on the receiver. Pure. */
+export function isOwnDelay(result: AttemptResult, durationMs: number, timeoutMs: number): boolean {
+  return result.kind === 'timeout' && durationMs > timeoutMs + LATE_MS;
 }
 
 const UNSENDABLE = {
