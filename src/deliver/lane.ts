@@ -81,6 +81,8 @@ export interface LaneOptions {
 const MAX_JOBS = 8;
 /** The same where each job is one Delivery because rows are kept in order. */
 const MAX_ORDERED_JOBS = 64;
+/** Deliveries in hand for each place in flight: a claim takes as long as a few quick requests. */
+const AHEAD = 4;
 
 export class Lane {
   readonly #target: DeliverTarget;
@@ -207,10 +209,10 @@ export class Lane {
     }
   }
 
-  /** Enough is in hand when every place in flight could be filled once more. */
+  /** Enough is in hand when every place in flight could be filled a few times more. */
   #wantsMore(): boolean {
     const { slots } = this.#gate;
-    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : slots);
+    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : AHEAD * slots);
     return slots > 0 && this.#mayHaveMore && !isFilled && this.#claiming === null && !this.#isHeld;
   }
 
