@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { type AdminServices, startAdmin } from './admin/start.ts';
+import type { AdminServices } from './admin/start.ts';
 import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
@@ -73,7 +73,11 @@ async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<vo
 
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
-  await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  if (options.loaded.config.admin !== false) {
+    // Loaded where it is wanted: the server of the page is a third of what the daemon holds in memory.
+    const { startAdmin } = await import('./admin/start.ts');
+    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  }
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
