@@ -6,7 +6,7 @@
  * too, because servers ban addresses that try too often.
  */
 import { type BackoffOptions, backoffMs } from '../core/backoff.ts';
-import { causeCode, type ErrorCode, type WalhookError } from '../core/errors.ts';
+import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
 
 interface RetryClass extends BackoffOptions {
   /** Tries after which it is an error rather than a warning. */
@@ -22,12 +22,15 @@ const CROWDED: RetryClass = { firstMs: 2_000, maxMs: 60_000, patience: 2 };
 const REFUSED: RetryClass = { firstMs: 10_000, maxMs: 300_000, patience: 0 };
 /** Only a person can mend it. */
 const BROKEN: RetryClass = { firstMs: 5_000, maxMs: 60_000, patience: 0 };
+/** Nobody answers: it costs nothing to ask, and what has come back is to be noticed soon. */
+const UNREACHABLE: RetryClass = { firstMs: 200, maxMs: 10_000, patience: 3 };
 const OTHER: RetryClass = { firstMs: 200, maxMs: 30_000, patience: 3 };
 
 const BY_CODE: Partial<Record<ErrorCode, RetryClass>> = {
   QUEUE_FENCED: CONTENDED,
   SLOT_IN_USE: CONTENDED,
   POSTGRES_AUTHENTICATION: REFUSED,
+  QUEUE_UNREACHABLE: UNREACHABLE,
   REPLICATION_PRIVILEGE: BROKEN,
   SLOT_LOST: BROKEN,
   SLOT_MISSING: BROKEN,
@@ -60,9 +63,28 @@ export interface Retry {
  * @param random a number in [0, 1)
  */
 export function retryAfter(error: WalhookError, tries: number, random: number): Retry {
-  const found = BY_CODE[error.code] ?? BY_STATE[stateOf(error)] ?? OTHER;
+  const other = error.code === 'POSTGRES_UNREACHABLE' ? UNREACHABLE : OTHER;
+  const found = BY_CODE[error.code] ?? BY_STATE[stateOf(error)] ?? other;
   const level = tries > found.patience ? 'error' : found === CONTENDED ? 'info' : 'warn';
   return { delayMs: backoffMs(tries, found, random), level };
+}
+
+/** connection_exception, insufficient_resources, operator_intervention, system_error */
+const GONE = /^(08|53|57|58)[0-9A-Z]{3}$/;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/**
+ * Gives what ended capturing its code. A look-up whose connection broke throws the client library's plain
+ * Error, with a code of the system or none at all: that is a server out of reach, and no fault of walhook.
+ */
+export function captureError(error: unknown): WalhookError {
+  const code = causeCode(error);
+  const isState = code !== null && SQLSTATE.test(code) && !code.startsWith('E');
+  const isPlain = error instanceof Error && Object.getPrototypeOf(error) === Error.prototype;
+  const isGone = isState ? GONE.test(code) : isPlain;
+  if (error instanceof WalhookError || !isGone) return toWalhookError(error);
+  const text = `expected an answer of the watched PostgreSQL, found: ${code ?? 'the connection ended'}`;
+  return new WalhookError('POSTGRES_UNREACHABLE', text, { cause: error });
 }
 
 /** The SQLSTATE at the bottom of an error's causes. */

@@ -36,7 +36,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { RENEW_MS } from './lease.ts';
 import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
-import { retryAfter } from './retry.ts';
+import { captureError, retryAfter } from './retry.ts';
 import { type Leadership, standBy } from './standby.ts';
 
 export interface CapturingOptions {
@@ -91,7 +91,7 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
       await captureOverOneConnection(options, signal);
     } catch (error) {
       options.metrics.captureIs('disconnected');
-      const known = toWalhookError(error);
+      const known = captureError(error);
       if (isFatal(known)) throw known;
       tries = clock.monotonic() - startedMs > STABLE_MS ? 1 : tries + 1;
       const { delayMs, level } = retryAfter(known, tries, Math.random());

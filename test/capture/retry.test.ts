@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { retryAfter } from '../../src/capture/retry.ts';
+import { captureError, retryAfter } from '../../src/capture/retry.ts';
 import { type ErrorCode, WalhookError } from '../../src/core/errors.ts';
 
 const failed = (code: ErrorCode, state?: string) =>
@@ -18,6 +18,8 @@ describe('after a failure', () => {
     ['a password refused again and again', failed('POSTGRES_AUTHENTICATION', '28P01'), 9, 300_000, 'error'],
     ['a slot that is lost', failed('SLOT_LOST', '55000'), 9, 60_000, 'error'],
     ['a slot that is missing', failed('SLOT_MISSING', '42704'), 1, 5_000, 'error'],
+    ['a server that does not answer', failed('POSTGRES_UNREACHABLE', 'ECONNREFUSED'), 30, 10_000, 'error'],
+    ['a queue that does not answer', failed('QUEUE_UNREACHABLE'), 30, 10_000, 'error'],
     ['anything else', failed('REPLICATION_STOPPED'), 1, 200, 'warn'],
     ['anything else for long', failed('REPLICATION_STOPPED'), 30, 30_000, 'error'],
   ] as const)('%s is tried again in its own time', (_, error, tries, fullMs, level) => {
@@ -29,5 +31,29 @@ describe('after a failure', () => {
     const inner = failed('POSTGRES_UNREACHABLE', '53300');
     const outer = new WalhookError('UNEXPECTED', 'z', { cause: inner });
     expect(retryAfter(outer, 1, 0).delayMs).toBe(1_000);
+  });
+});
+
+describe('what a look-up throws', () => {
+  const plain = (code?: string) => Object.assign(new Error('text'), code === undefined ? {} : { code });
+  class DatabaseError extends Error {
+    readonly code: string;
+    constructor(code: string) {
+      super('text');
+      this.code = code;
+    }
+  }
+
+  it.each([
+    ['a connection that broke', plain(), 'POSTGRES_UNREACHABLE'],
+    ['a connection that was refused', plain('ECONNREFUSED'), 'POSTGRES_UNREACHABLE'],
+    ['a pipe that broke', plain('EPIPE'), 'POSTGRES_UNREACHABLE'],
+    ['a server that is stopped', new DatabaseError('57P01'), 'POSTGRES_UNREACHABLE'],
+    ['a server without room', new DatabaseError('53300'), 'POSTGRES_UNREACHABLE'],
+    ['a statement that is refused', new DatabaseError('42703'), 'UNEXPECTED'],
+    ['a mistake of ours', new TypeError('text'), 'UNEXPECTED'],
+    ['what has its code', failed('SLOT_LOST'), 'SLOT_LOST'],
+  ])('%s is told by its code', (_, error, code) => {
+    expect(captureError(error)).toMatchObject({ code });
   });
 });

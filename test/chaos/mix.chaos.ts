@@ -17,7 +17,7 @@ import { openSink, type Sink } from '../helpers/sink.ts';
 import { openStore } from '../helpers/stores.ts';
 import { Arrivals } from './arrivals.ts';
 import { type Random, seeded } from './random.ts';
-import { describeWhereabouts, findWhereabouts } from './whereabouts.ts';
+import { describeWhereabouts, findWhereabouts, queueNotes } from './whereabouts.ts';
 import { StubbornWriters } from './writer.ts';
 
 const SEED = Number(process.env['CHAOS_SEED'] ?? 1);
@@ -34,6 +34,8 @@ const SILENCE_MS = 120_000;
 const SETTLE_MS = 600_000;
 /** How often it is looked whether everything has arrived. */
 const LOOK_MS = 1_000;
+/** How often it is said what is waited for. */
+const TELL_MS = 15_000;
 
 interface World {
   readonly random: Random;
@@ -266,6 +268,7 @@ function revive({ daemons, crashes, start }: World): void {
 async function settle(world: World, arrivals: Arrivals): Promise<number> {
   const startedMs = performance.now();
   let last = { missing: arrivals.missing().length, atMs: startedMs };
+  let tellMs = startedMs + TELL_MS;
   while (last.missing > 0) {
     const now = performance.now();
     if (now - last.atMs > SILENCE_MS || now - startedMs > SETTLE_MS) break;
@@ -273,6 +276,10 @@ async function settle(world: World, arrivals: Arrivals): Promise<number> {
     await delay(LOOK_MS);
     const missing = arrivals.missing().length;
     if (missing < last.missing) last = { missing, atMs: performance.now() };
+    if (missing === 0 || now < tellMs) continue;
+    tellMs = now + TELL_MS;
+    const notes = await queueNotes(world.section);
+    process.stdout.write(`${new Date().toISOString()} ${missing} not arrived yet; ${notes.join('; ')}\n`);
   }
   return performance.now() - startedMs;
 }

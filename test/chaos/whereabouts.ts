@@ -62,6 +62,16 @@ export async function findWhereabouts(at: Places, missing: readonly number[]): P
   }
 }
 
+/** What the queue says of itself: counts, processes and breakers. */
+export async function queueNotes(section: TestQueue['section']): Promise<string[]> {
+  const store = await openStore(section);
+  try {
+    return await notesOf(store);
+  } finally {
+    await store.close();
+  }
+}
+
 export function describeWhereabouts({ lost, late, places, notes }: Whereabouts): string {
   if (lost.length + late.length === 0) return '';
   const lines = [...places].map(([place, count]) => `  ${count} ${place}`);

@@ -303,11 +303,16 @@ export class PostgresStore implements QueueStore {
     const listeners = { onWork: callback, onCancelled };
     const client = await connect(this.#options.target, { query_timeout: ANSWER_TIMEOUT_MS });
     client.on('notification', ({ payload }) => hearWake(payload ?? '', this.#sender, listeners));
+    try {
+      await client.query(`listen ${this.#schema}`);
+    } catch (error) {
+      void client.end().catch(() => undefined);
+      throw translated(error);
+    }
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
       if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
     });
-    await client.query(`listen ${this.#schema}`);
     this.#listener = client;
   }
 
