@@ -2,7 +2,7 @@
 import { formatBytes, formatDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { Scope } from '../core/lifecycle.ts';
-import { describeGap } from '../queue/historyGaps.ts';
+import { describeGap } from '../queue/gaps.ts';
 import { loadConfigFile } from './configFile.ts';
 import { openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
@@ -23,19 +23,9 @@ function printed(report: StatusReport): string {
     `environment  ${environment}, database ${database}, generation ${generation ?? '(not set up)'}`,
     ...slotLines(report),
     `queue        ${queue.kind}, durability: ${queue.durability}`,
-    ...report.gaps
-      .filter((gap) => gap.acceptedAtMs === null)
-      .map((gap) => `GAP          ${describeGap(gap)}`),
-    ...report.left_out.map(describeLeftOut),
+    ...report.gaps.filter((gap) => gap.settledMs === null).map((gap) => `GAP          ${describeGap(gap)}`),
   ];
   return `${[...head, '', ...webhookLines(report)].join('\n')}\n`;
-}
-
-/** `GAP 3        w: overflow, 35 Deliveries from 0/1A to 0/3C` */
-function describeLeftOut(gap: StatusReport['left_out'][number]): string {
-  const count = Object.values(gap.models).reduce((sum, n) => sum + n, 0);
-  const ends = gap.closedMs === null ? `${gap.lastLsn} and growing` : gap.lastLsn;
-  return `GAP ${String(gap.id).padEnd(8)} ${gap.webhook}: ${gap.kind}, ${count} Deliveries from ${gap.firstLsn} to ${ends}`;
 }
 
 function slotLines({ slot, leader, heartbeat }: StatusReport): string[] {

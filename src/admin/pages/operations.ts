@@ -141,10 +141,16 @@ function link(name: string, state: string, count: number): Html {
 const GAP_WORDS: Readonly<Record<Gap['kind'], string>> = {
   overflow: 'the backlog was full',
   dropped: 'dropped for newer ones',
-  slot: 'the slot was lost',
-  queue: 'the queue lost what it held',
   orphan: 'the webhook was gone',
+  slot_lost: 'the slot was lost',
+  slot_moved: 'the slot was made anew or moved',
+  server_behind: 'the server went back before what was read',
+  other_history: 'the server has another history',
+  queue_lost: 'the queue lost what it held',
 };
+
+/** A lost slot concerns every table; the first ones say enough. */
+const MAX_TABLES = 8;
 
 function gapsPage(host: AdminHost, gaps: readonly Gap[]): Html {
   const names = namesByKey(host);
@@ -155,14 +161,16 @@ function gapsPage(host: AdminHost, gaps: readonly Gap[]): Html {
       gaps.length === 0
         ? empty('There is no Gap.', 'Everything that was matched has been stored.')
         : table(
-            ['Gap', 'Why', 'Webhook', 'Models', 'LSN', 'Committed', 'State'],
+            ['Gap', 'Why', 'Webhook', 'What', 'LSN', 'Committed', 'State'],
             gaps.map((gap) => [
               String(gap.id),
               html`${GAP_WORDS[gap.kind] ?? gap.kind}${gap.detail !== null && html`<br><span class="muted">${gap.detail}</span>`}`,
               gap.webhook === null ? 'all' : (names.get(gap.webhook) ?? gap.webhook),
-              Object.entries(gap.models).map(
-                ([model, count], i) => html`${i > 0 && html`<br>`}${model} ${number(count)}`,
-              ),
+              [
+                ...Object.entries(gap.models).map(([model, count]) => html`${model} ${number(count)}<br>`),
+                ...gap.tables.slice(0, MAX_TABLES).map((table) => html`${table}<br>`),
+                gap.tables.length > MAX_TABLES && html`and ${gap.tables.length - MAX_TABLES} more`,
+              ],
               html`<code>${gap.firstLsn ?? '?'}</code> – <code>${gap.lastLsn ?? '?'}</code>`,
               html`${time(gap.firstMs, nowMs)} – ${time(gap.lastMs, nowMs)}`,
               gap.settledMs !== null

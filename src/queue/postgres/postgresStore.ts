@@ -18,7 +18,7 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
-import type { Gap } from '../gaps.ts';
+import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
 import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
@@ -42,6 +42,7 @@ import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { entryParameters } from './entries.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { type GapRow, gapOfRow, gapParameters, gapStatements } from './gaps.ts';
 import { PostgresBackend } from './postgresBackend.ts';
 import { rowSchemaSql } from './rowStatements.ts';
 import { queueSchema, queueSchemaSql } from './schema.ts';
@@ -72,6 +73,7 @@ export class PostgresStore implements QueueStore {
   readonly #backend: PostgresBackend;
   readonly #schema: string;
   readonly #sql: Statements;
+  readonly #gaps: ReturnType<typeof gapStatements>;
   readonly #durable: Pool;
   readonly #fast: Pool;
   readonly #sender = newSender();
@@ -83,6 +85,7 @@ export class PostgresStore implements QueueStore {
     this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#schema = queueSchema(options.prefix);
     this.#sql = statementsFor(this.#schema);
+    this.#gaps = gapStatements(this.#schema);
     this.#durable = durable;
     this.#fast = fast;
     this.#backend = new PostgresBackend(this.#schema, (text, values) =>
@@ -358,27 +361,25 @@ export class PostgresStore implements QueueStore {
   }
 
   async gaps(): Promise<readonly Gap[]> {
-    const rows = await this.#query<GapRow>(this.#durable, this.#sql.gaps);
-    return rows.map(toGap);
+    const rows = await this.#query<GapRow>(this.#durable, this.#gaps.read).catch((error: unknown) => {
+      if (isNotSetUp(error)) return [];
+      throw error;
+    });
+    return rows.map(gapOfRow);
   }
 
-  async recordGap(gap: Omit<Gap, 'id'>): Promise<number> {
-    const rows = await this.#query<{ id: string }>(this.#durable, this.#sql.recordGap, [
-      gap.kind,
-      gap.webhook,
-      gap.firstId,
-      gap.lastId,
-      gap.firstLsn,
-      gap.lastLsn,
-      gap.firstMs,
-      gap.lastMs,
-      JSON.stringify(gap.models),
-      gap.openedMs,
-      gap.closedMs,
-      gap.settledMs,
-      gap.detail,
-    ]);
+  async recordGap(gap: FoundGap): Promise<number> {
+    const rows = await this.#query<{ id: string }>(this.#durable, this.#gaps.record, gapParameters(gap));
     return Number(rows[0]?.id);
+  }
+
+  async settleGap(id: number, nowMs: number, end?: GapEnd): Promise<boolean> {
+    const values = [id, nowMs, end?.lsn ?? null, end?.atMs ?? null];
+    return (await this.#query(this.#durable, this.#gaps.settle, values)).length > 0;
+  }
+
+  async trimGaps(): Promise<number> {
+    return (await this.#query(this.#durable, this.#gaps.trim)).length;
   }
 
   async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
@@ -387,10 +388,6 @@ export class PostgresStore implements QueueStore {
 
   async dropWaiting(webhook: string, nowMs: number): Promise<number> {
     return await this.#backend.dropWaiting(webhook, nowMs);
-  }
-
-  async settleGap(id: number, nowMs: number): Promise<boolean> {
-    return (await this.#query(this.#durable, this.#sql.settleGap, [id, nowMs])).length > 0;
   }
 
   async inspectServer(): Promise<readonly string[]> {
@@ -521,43 +518,6 @@ function toCounts(row: CountRow): QueueCounts {
     skippedTotal: Number(row.skipped_total),
     bytes: Number(row.pending_bytes),
     logBytes: Number(row.log_bytes),
-  };
-}
-
-interface GapRow {
-  readonly id: string;
-  readonly kind: Gap['kind'];
-  readonly webhook: string | null;
-  readonly first_id: string | null;
-  readonly last_id: string | null;
-  readonly first_lsn: string | null;
-  readonly last_lsn: string | null;
-  readonly first_ms: string | null;
-  readonly last_ms: string | null;
-  readonly models: Readonly<Record<string, number>>;
-  readonly opened_ms: string;
-  readonly closed_ms: string | null;
-  readonly settled_ms: string | null;
-  readonly detail: string | null;
-}
-
-function toGap(row: GapRow): Gap {
-  const time = (text: string | null) => (text === null ? null : Number(text));
-  return {
-    id: Number(row.id),
-    kind: row.kind,
-    webhook: row.webhook,
-    firstId: row.first_id,
-    lastId: row.last_id,
-    firstLsn: row.first_lsn,
-    lastLsn: row.last_lsn,
-    firstMs: time(row.first_ms),
-    lastMs: time(row.last_ms),
-    models: row.models,
-    openedMs: Number(row.opened_ms),
-    closedMs: time(row.closed_ms),
-    settledMs: time(row.settled_ms),
-    detail: row.detail,
   };
 }
 

@@ -22,7 +22,7 @@ create table if not exists ${schema}.store (
   definitions  text
 );
 
--- Small texts beside the queue: who captures, gaps, how far a replay is.
+-- Small texts beside the queue: who captures, how far a replay is.
 create table if not exists ${schema}.note (
   key   text primary key,
   value text not null
@@ -142,6 +142,9 @@ create table if not exists ${schema}.gap (
   settled_ms bigint,
   detail     text
 );
+alter table ${schema}.gap
+  add column if not exists generation text,
+  add column if not exists tables     jsonb not null default '[]';
 create unique index if not exists gap_open on ${schema}.gap (kind, webhook) where closed_ms is null;
 ${upgradeSql(schema)}`;
 }

@@ -15,9 +15,6 @@ export interface Statements {
   readonly pause: string;
   readonly park: string;
   readonly enqueue: string;
-  readonly gaps: string;
-  readonly recordGap: string;
-  readonly settleGap: string;
 }
 
 /** @param q the schema, checked to be a plain identifier */
@@ -322,20 +319,6 @@ export function statementsFor(q: string): Statements {
         on conflict (key) do update set pending = w.pending + 1, pending_bytes = w.pending_bytes + excluded.pending_bytes
       )
       select pg_notify($7, '|' || $1)`,
-
-    gaps: `
-      select id::text, kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms::text, last_ms::text, models,
-        opened_ms::text, closed_ms::text, settled_ms::text, detail
-      from ${q}.gap order by id desc`,
-
-    // $1 kind, $2 webhook, $3–$8 bounds, $9 models, $10 opened, $11 closed, $12 settled, $13 detail
-    recordGap: `
-      insert into ${q}.gap (kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms, last_ms, models, opened_ms,
-        closed_ms, settled_ms, detail)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id::text`,
-
-    // $1 number, $2 now
-    settleGap: `update ${q}.gap set settled_ms = $2 where id = $1 returning id`,
   };
 }
 

@@ -14,7 +14,7 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
-import type { Gap } from '../gaps.ts';
+import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
 import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
@@ -37,7 +37,7 @@ import {
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { SWAP_FLOW } from './flowScripts.ts';
-import { RECORD_GAP, SETTLE_GAP } from './operations.ts';
+import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
 import {
   type Argument,
@@ -307,8 +307,18 @@ export class RedisStore implements QueueStore {
     return all.map(toGap).sort((a, b) => b.id - a.id);
   }
 
-  async recordGap(gap: Omit<Gap, 'id'>): Promise<number> {
-    return Number(await this.#redis.script(RECORD_GAP, [JSON.stringify(gap)]));
+  async recordGap(gap: FoundGap): Promise<number> {
+    const generation = gap.generation ?? gap.firstId?.slice(0, 8) ?? '';
+    return Number(await this.#redis.script(RECORD_GAP, [JSON.stringify(gap), generation]));
+  }
+
+  async settleGap(id: number, nowMs: number, end?: GapEnd): Promise<boolean> {
+    const bound = end === undefined ? ['', ''] : [end.lsn, end.atMs];
+    return (await this.#redis.script(SETTLE_GAP, [id, nowMs, ...bound])) === 1;
+  }
+
+  async trimGaps(): Promise<number> {
+    return Number(await this.#redis.script(TRIM_GAPS, [MAX_GAPS]));
   }
 
   async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
@@ -317,10 +327,6 @@ export class RedisStore implements QueueStore {
 
   async dropWaiting(webhook: string, nowMs: number): Promise<number> {
     return await this.#backend.dropWaiting(webhook, nowMs);
-  }
-
-  async settleGap(id: number, nowMs: number): Promise<boolean> {
-    return (await this.#redis.script(SETTLE_GAP, [id, nowMs])) === 1;
   }
 
   async inspectServer({
@@ -433,7 +439,9 @@ function reportArguments(reports: readonly Report[], policy: LogPolicy): Argumen
 
 /** Lua writes what is nil not at all. */
 function toGap(text: string): Gap {
+  const read = JSON.parse(text) as Partial<Gap> & Pick<Gap, 'id' | 'kind' | 'openedMs'>;
   const empty = { firstId: null, lastId: null, firstLsn: null, lastLsn: null, firstMs: null, lastMs: null };
-  const rest = { webhook: null, models: {}, closedMs: null, settledMs: null, detail: null };
-  return { ...empty, ...rest, ...(JSON.parse(text) as Pick<Gap, 'id' | 'kind' | 'openedMs'>) };
+  const rest = { webhook: null, models: {}, tables: [], closedMs: null, settledMs: null, detail: null };
+  const generation = read.generation ?? read.firstId?.slice(0, 8) ?? null;
+  return { ...empty, ...rest, ...read, generation };
 }

@@ -4,7 +4,7 @@
  * Keys, all under one hash tag so that a cluster keeps them on one node (`p` is `{prefix}:`):
  *
  *   p store              hash    format, installation, position, fence, definitions
- *   p note               hash    key → text: who captures, gaps, how far a replay is
+ *   p note               hash    key → text: who captures, how far a replay is
  *   p seq                string  last job id
  *   p webhooks           set     keys of Webhooks that have counters
  *   p due                zset    Webhook → when its next job is due (ms; 0: at once)
