@@ -14,6 +14,7 @@ import type { Backlog, GapStore } from './gaps.ts';
 import type { InspectStore } from './inspect.ts';
 import type { NoteStore } from './notes.ts';
 import type { OrphanStore } from './orphans.ts';
+import type { Sealer } from './seal.ts';
 import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
@@ -214,6 +215,8 @@ export interface QueueStore
     OrphanStore,
     WorkerStore {
   readonly kind: 'redis' | 'postgres';
+  /** Seals what holds values of rows before it is kept, e.g. in a note, and opens it. */
+  readonly sealer: Sealer;
   /** Deliveries as people see and operate them. */
   readonly deliveries: InspectStore;
   /** null where setup has not been run. Throws QUEUE_VERSION. */

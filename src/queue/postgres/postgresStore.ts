@@ -22,6 +22,7 @@ import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
 import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
+import type { Sealer } from '../seal.ts';
 import {
   type CancelledInJob,
   type ClaimedJob,
@@ -100,6 +101,10 @@ export class PostgresStore implements QueueStore {
     const durable = await openPool(options.target, DURABLE_CONNECTIONS);
     const fast = await openPool(options.target, FAST_CONNECTIONS, { options: '-c synchronous_commit=off' });
     return new PostgresStore(options, durable, fast);
+  }
+
+  get sealer(): Sealer {
+    return this.#policy.sealer;
   }
 
   async state(): Promise<StoreState | null> {

@@ -18,6 +18,7 @@ import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
 import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
+import type { Sealer } from '../seal.ts';
 import {
   type CancelledInJob,
   type ClaimedJob,
@@ -104,6 +105,10 @@ export class RedisStore implements QueueStore {
     const lasting = newClient(options, true);
     await lasting.connect();
     return new RedisStore(options, lasting);
+  }
+
+  get sealer(): Sealer {
+    return this.#policy.sealer;
   }
 
   async state(): Promise<StoreState | null> {
