@@ -51,6 +51,13 @@ export interface Trace {
 
 export const NO_TRACE: Trace = { history: '', bodies: '' };
 
+/**
+ * Why a Delivery failed whose condition could not be evaluated, as capture says it. A condition that is wrong
+ * is wrong for every Change: of these the newest are kept per Webhook, and the others are only counted.
+ */
+export const UNDECIDED = ['condition', 'unavailable'] as const;
+export const MAX_UNDECIDED = 1_000;
+
 /** What an entry counts for in `retention.bytes` beside its texts: its places in the indexes, roughly. */
 export const ENTRY_OVERHEAD_BYTES = 600;
 /** Of all responses of one Delivery; the oldest bodies go first. */

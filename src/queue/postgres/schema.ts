@@ -1,5 +1,7 @@
 /** The queue's objects in a PostgreSQL. Made by setup, never altered by run. */
 
+import { UNDECIDED } from '../entry.ts';
+
 /** Where the queue of a prefix lives. */
 export function queueSchema(prefix: string): string {
   return `${prefix}_queue`;
@@ -107,6 +109,8 @@ create table if not exists ${schema}.log (
 ) with (autovacuum_vacuum_scale_factor = 0.05);
 create index if not exists log_state on ${schema}.log (state, seq);
 create index if not exists log_place on ${schema}.log (webhook, state, committed_ms, id);
+create index if not exists log_undecided on ${schema}.log (webhook, committed_ms, id)
+  where state = 'failed' and status in (${UNDECIDED.map((reason) => `'${reason}'`).join(', ')});
 create index if not exists log_key on ${schema}.log (key, committed_ms);
 create index if not exists log_request on ${schema}.log (request_id, committed_ms) where request_id <> '';
 

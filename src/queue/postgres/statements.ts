@@ -1,7 +1,12 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
+import { MAX_UNDECIDED, UNDECIDED } from '../entry.ts';
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
 import { isFirstOfItsRows } from './rowStatements.ts';
+
+const UNDECIDED_LIST = UNDECIDED.map((reason) => `'${reason}'`).join(', ');
+/** Entries that one flush looks at; a store that holds more is brought within its bound by several. */
+const MAX_RANKED = 10_000;
 
 export interface Statements {
   readonly flush: string;
@@ -91,22 +96,52 @@ export function statementsFor(q: string): Statements {
         select * from unnest(${entryArrays(16)}) as e (${ENTRY_COLUMNS}, event, bodies)
         where exists (select from guard)
       ),
-      ${writeEntries(q, 'bad')},
+      ranked as (
+        -- Of those whose condition could not be evaluated the newest are kept, with those that are there.
+        select id, webhook, is_new, bytes,
+          row_number() over (partition by webhook order by committed_ms desc, id desc) > ${MAX_UNDECIDED} as is_over
+        from (
+          select id, webhook, committed_ms, true as is_new, 0 as bytes from bad where status in (${UNDECIDED_LIST})
+          union all
+          select l.id, l.webhook, l.committed_ms, false, l.bytes
+          from (select distinct webhook from bad where status in (${UNDECIDED_LIST})) as b
+          cross join lateral (
+            select id, webhook, committed_ms, bytes from ${q}.log
+            where webhook = b.webhook and state = 'failed' and status in (${UNDECIDED_LIST})
+              and id not in (select id from bad)
+            order by committed_ms, id limit ${MAX_RANKED}
+          ) as l
+        ) as undecided
+      ),
+      forgotten as (
+        delete from ${q}.log where id in (select id from ranked where is_over and not is_new) returning webhook, bytes
+      ),
+      forgotten_text as (
+        delete from ${q}.log_text where id in (select id from ranked where is_over and not is_new)
+      ),
+      kept as (
+        select * from bad where id not in (select id from ranked where is_over and is_new)
+      ),
+      ${writeEntries(q, 'kept')},
       counted as (
         insert into ${q}.webhook as w (key, pending, pending_bytes, delayed, failed, failed_total, log_bytes,
           skipped_total, is_paused, is_braked)
-        select webhook, sum(size), sum(bytes), -sum(tried), sum(failed), sum(failed), sum(log_bytes), sum(skipped),
+        select webhook, sum(size), sum(bytes), -sum(tried), sum(failed), sum(ever), sum(log_bytes), sum(skipped),
           bool_or(brakes), bool_or(brakes)
         from (
-          select webhook, size, bytes, 0 as tried, 0 as failed, 0 as log_bytes, 0 as skipped, false as brakes from batch
+          select webhook, size, bytes, 0 as tried, 0 as failed, 0 as ever, 0 as log_bytes, 0 as skipped, false as brakes from batch
           union all
-          select webhook, 0, 0, 0, 1, bytes, 0, false from entry where is_new
+          select webhook, 0, 0, 0, 1, 1, bytes, 0, false from entry where is_new
           union all
-          select webhook, case kind when 'dropped' then -1 else 0 end, -bytes, 0, 0, 0, 1, false from missed
+          select webhook, 0, 0, 0, 0, 1, 0, 0, false from ranked where is_over and is_new
           union all
-          select webhook, 0, 0, 1, 0, 0, 0, false from dropped where attempts > 0
+          select webhook, 0, 0, 0, -1, 0, -bytes, 0, false from forgotten
           union all
-          select webhook, 0, 0, 0, 0, 0, 0, true from unnest($28::text[]) as b (webhook) where exists (select from guard)
+          select webhook, case kind when 'dropped' then -1 else 0 end, -bytes, 0, 0, 0, 0, 1, false from missed
+          union all
+          select webhook, 0, 0, 1, 0, 0, 0, 0, false from dropped where attempts > 0
+          union all
+          select webhook, 0, 0, 0, 0, 0, 0, 0, true from unnest($28::text[]) as b (webhook) where exists (select from guard)
         ) as added
         group by webhook order by webhook
         on conflict (key) do update set
