@@ -6,6 +6,7 @@
  * still being tried, its trace (Attempts and bodies) travels with its job. Pure.
  */
 
+import { WalhookError } from '../core/errors.ts';
 import type { ForeignFormat } from '../core/eventFormat.ts';
 import {
   type AttemptRecord,
@@ -113,7 +114,13 @@ const NO_HISTORY: History = { resent: 0, attempts: [] };
 const NO_BODIES: Bodies = { request: null, responses: [] };
 
 function readHistory(text: string): History {
-  return text === '' ? NO_HISTORY : (JSON.parse(text) as History);
+  if (text === '') return NO_HISTORY;
+  try {
+    return JSON.parse(text) as History;
+  } catch {
+    // What the parser would say holds a piece of the text.
+    throw new WalhookError('QUEUE_JOB_DAMAGED', 'expected a job to hold its Attempts, found something else');
+  }
 }
 
 function readBodies(text: string, sealer: Sealer): Bodies {

@@ -176,7 +176,10 @@ export interface CaptureStore {
 export interface DeliverStore extends FlowStore {
   /** Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. */
   heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void>;
-  /** Takes the jobs that are due, oldest first. */
+  /**
+   * Takes the jobs that are due, oldest first. One that cannot be read ends as failed; throws QUEUE_VERSION and
+   * QUEUE_KEY_MISSING where it could be read by a newer version, or with a key.
+   */
   claim(request: ClaimRequest): Promise<ClaimResult>;
   /** Records outcomes. Those of jobs that the process has lost meanwhile are dropped. */
   report(process: string, reports: readonly Report[]): Promise<void>;

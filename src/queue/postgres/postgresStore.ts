@@ -9,6 +9,7 @@ import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
+import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
 import {
   decodeJob,
   deliveryBytes,
@@ -21,7 +22,7 @@ import { isResent } from '../entry.ts';
 import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
-import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
+import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports, type ReportPlan } from '../reports.ts';
 import type { Sealer } from '../seal.ts';
 import {
   type CancelledInJob,
@@ -240,22 +241,40 @@ export class PostgresStore implements QueueStore {
     }>(this.#fast, this.#sql.claim, [webhook, request.process, request.maxJobs, request.nowMs], 'claim');
     const isPaused = rows[0]?.is_paused ?? false;
     const next = rows[0]?.next_due_ms ?? null;
-    return {
-      isPaused,
-      nextDueMs: isPaused || next === null ? null : Number(next),
-      jobs: rows.flatMap(({ id, attempts, done, head, payload, history, bodies }): ClaimedJob[] => {
-        if (id === null) return [];
+    const damaged: { readonly id: string; readonly error: unknown }[] = [];
+    const jobs = rows.flatMap(({ id, attempts, done, head, payload, history, bodies }): ClaimedJob[] => {
+      if (id === null) return [];
+      try {
         const deliveries = decodeJob(head, this.#policy.sealer.open(payload));
         const job = { id, webhook, attempts, done, deliveries };
         return [history === '' ? job : { ...job, trace: { history, bodies }, isResend: isResent(history) }];
-      }),
-    };
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged.push({ id, error });
+        return [];
+      }
+    });
+    for (const { id, error } of damaged) await this.#endDamaged(request.process, id, error);
+    return { isPaused, nextDueMs: isPaused || next === null ? null : Number(next), jobs };
+  }
+
+  async #endDamaged(process: string, id: string, error: unknown): Promise<void> {
+    const [job] = await this.#query<Omit<DamagedJob, 'lastMs'> & { readonly lastMs: string }>(
+      this.#durable,
+      `select id::text, webhook, size, done, bytes, first_id as "firstId", last_ms::text as "lastMs", head, history, bodies
+       from ${this.#schema}.job where id = $1`,
+      [id],
+    );
+    if (job === undefined) return;
+    const known = { ...job, lastMs: Number(job.lastMs) };
+    const plan = planDamaged(known, error, this.#options.clock.now(), this.#policy);
+    await this.#query(this.#durable, this.#sql.report, [process, ...planParameters(plan)], 'report');
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
     const policy = this.#policy;
     const { clock } = this.#options;
-    const parameters = reportParameters(reports, policy, clock.now());
+    const parameters = planParameters(planReports(reports, policy, clock.now()));
     await this.#query(this.#fast, this.#sql.report, [process, ...parameters], 'report');
   }
 
@@ -546,8 +565,7 @@ function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): u
 }
 
 /** The parameters $2–$29 of the report statement. */
-function reportParameters(reports: readonly Report[], policy: LogPolicy, nowMs: number): unknown[] {
-  const { jobs, retries, ended } = planReports(reports, policy, nowMs);
+function planParameters({ jobs, retries, ended }: ReportPlan): unknown[] {
   return [
     [...jobs.keys()],
     [...jobs.values()],

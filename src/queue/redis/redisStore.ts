@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
+import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
 import {
   decodeJob,
   decodePayload,
@@ -17,7 +18,7 @@ import { isResent } from '../entry.ts';
 import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
-import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
+import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports, type ReportPlan } from '../reports.ts';
 import type { Sealer } from '../seal.ts';
 import {
   type CancelledInJob,
@@ -201,15 +202,36 @@ export class RedisStore implements QueueStore {
       request.nowMs,
     ])) as (string | number)[];
     const [isPaused, nextDue, ...fields] = answer;
-    const jobs = [];
+    const jobs: ClaimedJob[] = [];
+    const damaged: { readonly id: string; readonly error: unknown }[] = [];
     for (let i = 0; i + 7 <= fields.length; i += 7) {
-      jobs.push(claimedJob(webhook, fields.slice(i, i + 7), this.#policy));
+      try {
+        jobs.push(claimedJob(webhook, fields.slice(i, i + 7), this.#policy));
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged.push({ id: String(fields[i]), error });
+      }
     }
+    for (const { id, error } of damaged) await this.#endDamaged(request, id, error);
     return { jobs, isPaused: isPaused === 1, nextDueMs: nextDue === '' ? null : Number(nextDue) };
   }
 
+  async #endDamaged({ process, webhook }: ClaimRequest, id: string, error: unknown): Promise<void> {
+    const names = ['size', 'done', 'bytes', 'first_id', 'at', 'head', 'history', 'bodies'] as const;
+    const read = await this.#redis.call((redis, p) => redis.hmget(`${p}job:${id}`, ...names));
+    const [size, done, bytes, firstId, at, head, history, bodies] = read.map((value) => value ?? '');
+    const job: DamagedJob = {
+      ...{ id, webhook, size: Number(size), done: Number(done), bytes: Number(bytes) },
+      ...{ firstId: firstId ?? '', lastMs: Number.parseInt(at || '0', 16) },
+      ...{ head: head ?? '', history: history ?? '', bodies: bodies ?? '' },
+    };
+    const plan = planDamaged(job, error, Date.now(), this.#policy);
+    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
+  }
+
   async report(process: string, reports: readonly Report[]): Promise<void> {
-    await this.#redis.script(REPORT, [process, ...reportArguments(reports, this.#policy)]);
+    const plan = planReports(reports, this.#policy, Date.now());
+    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
@@ -418,8 +440,7 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
   });
 }
 
-function reportArguments(reports: readonly Report[], policy: LogPolicy): Argument[] {
-  const { jobs, retries, ended } = planReports(reports, policy, Date.now());
+function planArguments({ jobs, retries, ended }: ReportPlan): Argument[] {
   return [
     jobs.size,
     ...[...jobs].flat(),
