@@ -65,7 +65,8 @@ export async function performSetup(
   for (const note of plan.notes) tell(`note: ${note}`);
   await applySections(client, plan, state);
   for (const { name, statements } of plan.sections) {
-    if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : 'created'}`);
+    const made = name === 'schema' && state.hasSchema ? 'brought up to date' : 'created';
+    if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : made}`);
   }
   if (!only.includes('slot')) return;
 
