@@ -74,8 +74,8 @@ export async function performSetup(
   const fresh = await readDatabaseState(client, names);
   const { environment } = config;
   if (misfit === null) {
-    if (request.acceptGap === true) await acceptKnown(store, startsAt, tell);
     const installation = await bind(client, store, fresh, { slot: names.slot, environment }, startsAt);
+    if (request.acceptGap === true) await acceptKnown(store, startsAt, tell);
     tell(`queue: bound to the slot ${names.slot}, generation ${installation.generation}`);
   } else {
     const wanted = { state: fresh, environment, slot: names.slot };

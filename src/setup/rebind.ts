@@ -105,9 +105,13 @@ export async function rebind(
     queueId: bound?.queueId ?? made.queueId,
     generation: randomBytes(4).toString('hex'),
   };
-  // Before the position moves, so that nothing that happens here leaves the Gap untold.
-  if (bound !== null) await recordOnce(store, misfit.gap);
-  await store.rebind(installation, formatPosition({ lsn: startsAt, index: 0 }));
+  const position = formatPosition({ lsn: startsAt, index: 0 });
+  if (bound !== null) {
+    // Before the position moves, so that nothing that happens here leaves the Gap untold.
+    await store.initialise(bound, position);
+    await recordOnce(store, misfit.gap);
+  }
+  await store.rebind(installation, position);
   if (bound === null) await recordOnce(store, misfit.gap);
   const gaps = await acceptGaps(store, startsAt, nowMs);
   await recordInstallation(client, installation);

@@ -115,6 +115,30 @@ describe('setup', () => {
     expect(await of.setup()).toContain('schema: was there');
   });
 
+  it("brings a queue's store of an older version up to date, at the position it has", async () => {
+    await using of = await openFixture();
+    await of.client.query(ORDERS);
+    await of.setup();
+    const { url, prefix } = of.config.queue;
+    const queue = new Client({ connectionString: url.reveal() });
+    await queue.connect();
+    try {
+      const schema = `${prefix}_queue`;
+      await queue.query(`update ${schema}.store set format = 1`);
+      await queue.query(`alter table ${schema}.gap drop column tables, drop column generation`);
+      const server = { requireNoEviction: true };
+      await expect(of.store.inspectServer(server)).rejects.toMatchObject({ code: 'QUEUE_VERSION' });
+      const { installation, position } = (await of.store.state()) ?? {};
+      await of.client.query('insert into orders values (1)');
+      await of.setup({ acceptGap: true });
+      await of.store.inspectServer(server);
+      expect(await of.store.state()).toMatchObject({ installation, position });
+      expect(await of.store.gaps()).toEqual([]);
+    } finally {
+      await queue.end();
+    }
+  });
+
   it('adds what has come since', async () => {
     await using of = await openFixture({ tables: ['public.*'] });
     await of.client.query(ORDERS);
