@@ -174,8 +174,11 @@ export interface CaptureStore {
 
 /** Deliver's side. */
 export interface DeliverStore extends FlowStore {
-  /** Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. */
-  heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void>;
+  /**
+   * Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. By the clock
+   * of the store's server: those of the processes' machines may be far apart.
+   */
+  heartbeat(process: string, ttlMs: number): Promise<void>;
   /**
    * Takes the jobs that are due, oldest first. One that cannot be read ends as failed; throws QUEUE_VERSION and
    * QUEUE_KEY_MISSING where it could be read by a newer version, or with a key.

@@ -222,8 +222,8 @@ export class PostgresStore implements QueueStore {
     return answer === 'held' && state?.fence === flush.fence ? 'held' : 'fenced';
   }
 
-  async heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
-    await this.#query(this.#fast, this.#sql.heartbeat, [process, nowMs, ttlMs, this.#schema], 'heartbeat');
+  async heartbeat(process: string, ttlMs: number): Promise<void> {
+    await this.#query(this.#fast, this.#sql.heartbeat, [process, ttlMs, this.#schema], 'heartbeat');
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {

@@ -159,14 +159,17 @@ export function statementsFor(q: string): Statements {
           when exists (select from judged where is_over and rule = 'hold') then 'held' else 'refused' end as answer,
         (select pg_notify($30, $31 || '|' || left(string_agg(distinct webhook, ','), 7900)) from batch having count(*) > 0)`,
 
-    // $1 process, $2 now, $3 time to live, $4 channel
+    // $1 process, $2 time to live, $3 channel
     heartbeat: `
-      with alive as (
-        insert into ${q}.process (id, seen_ms) values ($1, $2)
+      with clock as (
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint as now
+      ),
+      alive as (
+        insert into ${q}.process (id, seen_ms) select $1, now from clock
         on conflict (id) do update set seen_ms = greatest(excluded.seen_ms, ${q}.process.seen_ms)
       ),
       dead as (
-        delete from ${q}.process where id <> $1 and seen_ms < $2 - $3 returning id
+        delete from ${q}.process where id <> $1 and seen_ms < (select now from clock) - $2::bigint returning id
       ),
       gone as (
         delete from ${q}.job where owner in (select id from dead) and bit_count(done::bit(32)) = size
@@ -184,7 +187,7 @@ export function statementsFor(q: string): Statements {
         ) as f
         where w.key = f.webhook
       )
-      select pg_notify($4, '|' || left(string_agg(distinct webhook, ','), 7900)) from freed having count(*) > 0`,
+      select pg_notify($3, '|' || left(string_agg(distinct webhook, ','), 7900)) from freed having count(*) > 0`,
 
     // $1 webhook, $2 process, $3 most jobs, $4 now
     claim: `

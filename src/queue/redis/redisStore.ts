@@ -189,8 +189,8 @@ export class RedisStore implements QueueStore {
     return answer as FlushResult;
   }
 
-  async heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
-    await this.#redis.script(HEARTBEAT, [process, nowMs, ttlMs, this.#redis.channel]);
+  async heartbeat(process: string, ttlMs: number): Promise<void> {
+    await this.#redis.script(HEARTBEAT, [process, ttlMs, this.#redis.channel]);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {

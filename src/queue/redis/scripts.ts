@@ -308,17 +308,21 @@ announce(channel, sender)
 return 'done'
 `;
 
-/** p, process, now, ttl, channel */
+/** p, process, ttl, channel */
 export const HEARTBEAT = `${COMMON}
-local process, now, ttl, channel = arg(), tonumber(arg()), tonumber(arg()), arg()
+local process, ttl, channel = arg(), tonumber(arg()), arg()
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', p .. 'process', 'GT', now, process)
 for _, dead in ipairs(call('ZRANGEBYSCORE', p .. 'process', '-inf', '(' .. (now - ttl))) do
-  for _, id in ipairs(call('SMEMBERS', p .. 'owned:' .. dead)) do
-    local w = give_back(id)
-    if w then wake(w) end
+  if dead ~= process then
+    for _, id in ipairs(call('SMEMBERS', p .. 'owned:' .. dead)) do
+      local w = give_back(id)
+      if w then wake(w) end
+    end
+    call('DEL', p .. 'owned:' .. dead)
+    call('ZREM', p .. 'process', dead)
   end
-  call('DEL', p .. 'owned:' .. dead)
-  call('ZREM', p .. 'process', dead)
 end
 settle()
 announce(channel, '')
