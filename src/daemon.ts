@@ -14,7 +14,7 @@ import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
 import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
-import { Scope } from './core/lifecycle.ts';
+import { Scope, settlesSoonAfter } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
 import { Reloader } from './definitions/reloader.ts';
@@ -48,9 +48,21 @@ export interface DaemonOptions {
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
+/** Beyond `shutdown_timeout`: for the last outcomes, and for closing what answers. */
+const CLOSING_MS = 5_000;
 
-/** Runs until the signal is aborted. Throws a coded error when going on is pointless. */
+/**
+ * Runs until the signal is aborted; ends within `shutdown_timeout` and a few seconds of it, whatever does not
+ * answer any more. Throws a coded error when going on is pointless.
+ */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  const { log } = options;
+  const shutdownMs = options.loaded.config.shutdown_timeout;
+  if (await settlesSoonAfter(signal, runParts(options, signal), shutdownMs + CLOSING_MS)) return;
+  log.warn({ shutdownMs }, 'ending although a service does not answer; what is unfinished is done again');
+}
+
+async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const { log, roles, clock } = options;
   await using scope = new Scope();
   const stop = new AbortController();
@@ -61,8 +73,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
-  if (roles.includes('admin'))
-    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
@@ -82,7 +93,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
       ? []
       : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
     ...(roles.includes('capture')
-      ? [captureForever(capturing(options, store, parts, wake, alerts), stop.signal)]
+      ? [capture(capturing(options, store, parts, wake, alerts), options, stop.signal)]
       : []),
     ...(roles.includes('admin') ? [untilAborted(stop.signal)] : []),
     ...(options.loaded.config.alerts.length > 0 ? [alerts.watch(stop.signal)] : []),
@@ -93,6 +104,17 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
   log.info({}, 'walhook stopped');
+}
+
+/** Captures; at the end, what was read may take `shutdown_timeout` to be stored and acknowledged. */
+async function capture(
+  capturing: CapturingOptions,
+  { loaded, log }: DaemonOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const shutdownMs = loaded.config.shutdown_timeout;
+  if (await settlesSoonAfter(signal, captureForever(capturing, signal), shutdownMs)) return;
+  log.warn({ part: 'capture', shutdownMs }, 'capturing is cut off: what is not acknowledged is read again');
 }
 
 interface Parts {

@@ -81,6 +81,8 @@ export interface LaneOptions {
 const MAX_JOBS = 8;
 /** The same where each job is one Delivery because rows are kept in order. */
 const MAX_ORDERED_JOBS = 64;
+/** Deliveries in hand for each place in flight: a claim takes as long as a few quick requests. */
+const AHEAD = 4;
 
 export class Lane {
   readonly #target: DeliverTarget;
@@ -207,10 +209,10 @@ export class Lane {
     }
   }
 
-  /** Enough is in hand when every place in flight could be filled once more. */
+  /** Enough is in hand when every place in flight could be filled a few times more. */
   #wantsMore(): boolean {
     const { slots } = this.#gate;
-    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : slots);
+    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : AHEAD * slots);
     return slots > 0 && this.#mayHaveMore && !isFilled && this.#claiming === null && !this.#isHeld;
   }
 
@@ -282,7 +284,7 @@ export class Lane {
     const { reporter, store, process, onDoubt } = this.#options;
     const releasing = async () => {
       // What is done of them must stand in the store before another process takes them.
-      await reporter.drain();
+      await reporter.recorded();
       await store.release(process, jobs);
     };
     const released = releasing().catch((error: unknown) => {
@@ -310,7 +312,7 @@ export class Lane {
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      await this.#judge(result);
+      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result);
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
@@ -396,6 +398,14 @@ export class Lane {
     else if (outcome.kind === 'failed')
       log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
+}
+
+/** A deadline noticed this much too late says that this process did not get to run. */
+const LATE_MS = 1_000;
+
+/** Whether a timeout is to be blamed on this process, e.g. because it was stopped, and not on the receiver. Pure. */
+export function isOwnDelay(result: AttemptResult, durationMs: number, timeoutMs: number): boolean {
+  return result.kind === 'timeout' && durationMs > timeoutMs + LATE_MS;
 }
 
 const UNSENDABLE = {

@@ -33,6 +33,8 @@ export class Reporter {
   readonly #options: ReporterOptions;
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
+  /** Resolves with the newest outcome: they are settled in the order in which they were added. */
+  #newest: Promise<void> = Promise.resolve();
   #isGivenUp = false;
 
   constructor(options: ReporterOptions) {
@@ -42,10 +44,19 @@ export class Reporter {
   /** Resolves when the outcome is recorded, or its recording was given up. */
   add(report: Report): Promise<void> {
     const settled = new Promise<void>((settle) => this.#waiting.push({ report, settle }));
+    this.#newest = settled;
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
     return settled;
+  }
+
+  /**
+   * Resolves when what was added until now is recorded, or given up. Other than {@link drain} it does not wait
+   * for what is added meanwhile, which under load never ends.
+   */
+  async recorded(): Promise<void> {
+    await this.#newest;
   }
 
   /** Resolves when everything added is recorded, or the recording was given up. */
@@ -66,6 +77,7 @@ export class Reporter {
       await this.#record(waiting.map(({ report }) => report));
       for (const { settle } of waiting) settle();
     }
+    for (const { settle } of this.#waiting.splice(0)) settle();
   }
 
   async #record(reports: readonly Report[]): Promise<void> {

@@ -115,6 +115,7 @@ export function memoryDeliveries(): MemoryDeliveries {
         paused.delete(webhook);
       }),
     gaps: () => answer(() => gaps),
+    notes: () => answer(() => new Map()),
     workers: () => answer(() => [{ process: 'host-1-abcdef', seenMs: Date.now(), jobs: 2 }]),
     oldest: () => answer(() => new Map()),
   };
