@@ -1,4 +1,4 @@
--- The helper schema of walhook, version 1. Run by `walhook setup`, or by hand as a role that may create
+-- The helper schema of walhook, version 2. Run by `walhook setup`, or by hand as a role that may create
 -- schemas in this database. Repeatable: it replaces functions and keeps data.
 --
 -- What it offers to applications:
@@ -13,7 +13,8 @@
 
 create schema if not exists walhook;
 
-comment on schema walhook is 'Helpers of walhook. Never watched; dropped by walhook teardown.';
+-- By the version in this comment walhook setup knows what to bring up to date. The first had none.
+comment on schema walhook is 'Helpers of walhook, version 2. Never watched; dropped by walhook teardown.';
 
 -- Which queue and environment this database is bound to, one row per slot.
 create table if not exists walhook.installation (
@@ -35,6 +36,8 @@ revoke all on walhook.installation from public;
 alter table walhook.installation
   add column if not exists heartbeat_at timestamptz,
   add column if not exists wal_budget_bytes bigint;
+
+update walhook.installation set schema_version = 2 where schema_version < 2;
 
 -- Replica identities as they were before `setup --identities`, for teardown to restore.
 create table if not exists walhook.identity_before (

@@ -21,8 +21,6 @@ import type { PostgresTarget } from '../database/connect.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
-import type { GapStore } from '../queue/gaps.ts';
-import type { NoteStore } from '../queue/notes.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
 import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
@@ -52,7 +50,7 @@ export interface CaptureOptions {
   readonly pool: Pool;
   readonly store: CaptureStore;
   /** Where replays are asked for; absent: none are. */
-  readonly notes?: NoteStore & GapStore;
+  readonly notes?: ReplayOptions['store'];
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
@@ -244,7 +242,7 @@ function startReplays(
 
 function replayOptions(
   options: CaptureOptions,
-  store: NoteStore & GapStore,
+  store: ReplayOptions['store'],
   start: CaptureStart,
   enqueuer: Enqueuer,
 ): ReplayOptions {

@@ -5,8 +5,7 @@ import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { decodeFlow } from '../queue/flow.ts';
-import type { Gap as BacklogGap } from '../queue/gaps.ts';
-import { type Gap, readGaps } from '../queue/historyGaps.ts';
+import type { Gap } from '../queue/gaps.ts';
 import type { QueueCounts, QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
 import { type BudgetLevel, walBudget } from '../replication/walBudget.ts';
@@ -70,10 +69,8 @@ export interface StatusReport {
     readonly position: string | null;
     readonly durability: string;
   };
-  /** Stretches of Changes known not to have been delivered, oldest first. */
+  /** Stretches of Changes known not to have been delivered, oldest first; settled ones have `settledMs`. */
   readonly gaps: readonly Gap[];
-  /** What a backlog's bound or retention left out, webhook by webhook, newest first; settled ones are not told. */
-  readonly left_out: readonly BacklogGap[];
   readonly webhooks: readonly (QueueCounts & {
     readonly webhook: string;
     /** The receiver is down and requests wait; null where they go out. */
@@ -147,8 +144,7 @@ export async function readStatus(
       position: queue?.position ?? null,
       durability: (await store.durability()).note,
     },
-    gaps: await readGaps(store),
-    left_out: (await store.gaps()).filter((gap) => gap.settledMs === null),
+    gaps: (await store.gaps()).toReversed(),
     webhooks: await readWebhooks(store),
   };
 }

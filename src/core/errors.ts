@@ -73,6 +73,11 @@ const catalogue = {
     meaning: 'An Event in the queue cannot be read with the keys at hand.',
     remedy: 'add the key it was sealed with to the list of queue.encryption_key',
   },
+  QUEUE_JOB_DAMAGED: {
+    exit: 1,
+    meaning: 'What the queue holds of a Delivery cannot be read: it was altered, or part of it is gone.',
+    remedy: 'look for who else writes to the store; walhook replay sends the row as it is now',
+  },
   QUEUE_EVICTS: {
     exit: 1,
     meaning: 'The Redis of the queue may throw keys away when its memory is full.',

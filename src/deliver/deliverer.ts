@@ -175,7 +175,7 @@ export class Deliverer {
     if (clock.monotonic() < this.#nextHeartbeatMs) return;
     const wasAlive = clock.monotonic() < this.#aliveUntilMs;
     const askedMs = clock.monotonic();
-    await store.heartbeat(process, clock.now(), TIME_TO_LIVE_MS);
+    await store.heartbeat(process, TIME_TO_LIVE_MS);
     if (!wasAlive) {
       // What was in hand may have been taken by another process meanwhile.
       for (const lane of this.#allLanes) lane.forget();

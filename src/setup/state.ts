@@ -2,7 +2,7 @@
 import type { ClientBase, Pool } from 'pg';
 import type { Installation } from '../queue/store.ts';
 import { readSlot, type SlotState } from '../replication/slot.ts';
-import { readIdentity, readInstallation, type ServerIdentity } from './installation.ts';
+import { readIdentity, readInstallation, SCHEMA_VERSION, type ServerIdentity } from './installation.ts';
 
 export interface TableState {
   readonly schema: string;
@@ -53,7 +53,7 @@ export interface DatabaseState {
   /** A standby; absent: a primary. */
   readonly isInRecovery?: boolean;
   readonly hasSchema: boolean;
-  /** The helper schema's table and functions are there. */
+  /** The helper schema's table and functions are there, in this version or a newer one. */
   readonly hasHelpers: boolean;
   readonly installation: Installation | null;
   readonly slot: SlotState;
@@ -91,7 +91,8 @@ const SERVER = `
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
       and to_regprocedure('walhook.set_context(text,text)') is not null
-      and to_regprocedure('walhook.mute()') is not null as has_helpers
+      and coalesce(substring(pg_catalog.obj_description(to_regnamespace('walhook')::oid, 'pg_namespace') from 'version ([0-9]+)')::int, 1)
+        >= ${SCHEMA_VERSION} as has_helpers
   from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 const PUBLICATION = `
