@@ -15,12 +15,8 @@ import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { defineReading } from './definitions/reading.ts';
-import {
-  defineWebhooks,
-  publishDefinitions,
-  rememberedKeys,
-  type WebhookDefinition,
-} from './definitions/webhooks.ts';
+import { RowTargets } from './definitions/rowTargets.ts';
+import { defineWebhooks, rememberedKeys, type WebhookDefinition } from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
@@ -41,6 +37,8 @@ export interface DaemonOptions {
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
+const FOLLOW_MS = 1_000;
+
 /** Runs until the signal is aborted. Throws a coded error when going on is pointless. */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const { log, roles, clock } = options;
@@ -57,7 +55,9 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   scope.defer(() => store.close());
   const parts = await buildParts(options, store, stop.signal);
   const running = [
-    ...(parts.deliverer === null ? [] : [parts.deliverer.run(stop.signal)]),
+    ...(parts.deliverer === null
+      ? []
+      : [parts.deliverer.run(stop.signal), followDefinitions(options, store, parts, stop.signal)]),
     ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
@@ -71,8 +71,8 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 interface Parts {
   readonly webhooks: readonly WebhookDefinition[];
   readonly deliverer: Deliverer | null;
-  /** What the capturing daemon publishes of the webhooks in force. */
-  readonly definitions: string;
+  /** Takes what is published of the webhooks in force. */
+  readonly follow: (definitions: string | null) => void;
 }
 
 async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
@@ -82,11 +82,17 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   defineReading(loaded.config);
   const remembered = rememberedKeys(state?.definitions ?? null);
   const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
+  const ofRows = new RowTargets(
+    loaded.config,
+    webhooks.map((webhook) => webhook.match.key),
+    log.child({ part: 'deliver' }),
+  );
+  const ofFile = webhooks.map((webhook) => webhook.deliver);
   const deliverer = options.roles.includes('deliver')
     ? new Deliverer({
         store,
         process: processName(),
-        targets: webhooks.map((webhook) => webhook.deliver),
+        targets: [...ofFile, ...(ofRows.read(state?.definitions ?? null) ?? [])],
         userAgent: `walhook/${options.version}`,
         addresses: {
           rules: loaded.config.addresses,
@@ -102,8 +108,29 @@ async function buildParts(options: DaemonOptions, store: QueueStore, signal: Abo
   return {
     webhooks,
     deliverer,
-    definitions: publishDefinitions(webhooks, remembered),
+    follow: (definitions) => {
+      const targets = ofRows.read(definitions);
+      if (targets !== null) deliverer?.retarget([...ofFile, ...targets]);
+    },
   };
+}
+
+/** Webhooks kept as rows: what another process publishes is delivered for a moment later. */
+async function followDefinitions(
+  { clock, log }: DaemonOptions,
+  store: QueueStore,
+  { follow }: Parts,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(FOLLOW_MS, signal);
+    if (signal.aborted) return;
+    try {
+      follow((await store.state())?.definitions ?? null);
+    } catch (error) {
+      log.debug({ code: toWalhookError(error).code }, 'definitions not read again');
+    }
+  }
 }
 
 function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): CapturingOptions {
@@ -114,7 +141,7 @@ function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): Cap
     store,
     process: processName(),
     webhooks: parts.webhooks,
-    definitions: parts.definitions,
+    onPublished: parts.follow,
     onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
     clock,
     log: log.child({ part: 'capture' }),

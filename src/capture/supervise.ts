@@ -16,9 +16,9 @@ import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { openPool } from '../database/connect.ts';
 import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
+import { WebhookRows } from '../definitions/webhookRows.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
-import type { Matcher } from '../match/match.ts';
-import type { QueueStore } from '../queue/store.ts';
+import type { QueueStore, StoreState } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
@@ -40,8 +40,8 @@ export interface CapturingOptions {
   /** Names this daemon among those of its queue. */
   readonly process: string;
   readonly webhooks: readonly WebhookDefinition[];
-  /** What is published of the webhooks in force. */
-  readonly definitions: string;
+  /** The webhooks in force have changed, and are in the store. */
+  readonly onPublished: (definitions: string) => void;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
   readonly clock: Clock;
@@ -128,7 +128,8 @@ async function lead(
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
   const reading = await readingOf(options, pool);
-  const matcher = await startingMatcher(options, reading.models, pool);
+  const webhookRows = await webhookRowsOf(options, state, reading.models, pool);
+  const { matcher, definitions } = webhookRows.current();
   const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = new Heartbeat({
@@ -150,7 +151,9 @@ async function lead(
         store,
         ...reading,
         matcher,
-        definitions: options.definitions === state.definitions ? null : options.definitions,
+        webhookRows,
+        definitions: definitions === state.definitions ? null : definitions,
+        onPublished: options.onPublished,
         misses,
         limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
@@ -192,13 +195,17 @@ async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise
   return defineReading(fit.config);
 }
 
-function startingMatcher(
+/** The webhooks in force at the stored position, ready to follow the stream. */
+async function webhookRowsOf(
   { config, webhooks, log }: CapturingOptions,
+  { definitions, installation }: StoreState,
   models: ReadingDefinitions['models'],
   pool: Pool,
-): Promise<Matcher> {
+): Promise<WebhookRows> {
   const { slot, publication } = config.postgres;
-  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+  const matcherOf = await startingWebhooks({ pool, slot, publication, models, log });
+  const { generation } = installation;
+  return new WebhookRows({ config, webhooks, definitions, generation, matcherOf, log });
 }
 
 function captureLimits({ limits }: Config): CaptureOptions['limits'] {

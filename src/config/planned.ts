@@ -9,8 +9,6 @@ const PLANNED: readonly string[] = [
   'queue.require_noeviction',
   'admin',
   ...['webhooks.*', 'defaults'].flatMap((parent) => ['brake', 'backlog'].map((key) => `${parent}.${key}`)),
-  'rows',
-  'secrets',
   'alerts',
   'retention',
   'log.payloads',

@@ -38,7 +38,7 @@ const LAST_REPORT_MS = 3_000;
 export class Deliverer {
   readonly #options: DelivererOptions;
   readonly #reporter: Reporter;
-  readonly #targets: ReadonlyMap<string, DeliverTarget>;
+  #targets: ReadonlyMap<string, DeliverTarget>;
   readonly #lanes = new Map<string, Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   readonly #abort = new AbortController();
@@ -67,6 +67,29 @@ export class Deliverer {
   /** There may be work for these Webhooks. */
   wake(webhooks: readonly string[]): void {
     for (const lane of this.#lanesOf(webhooks)) lane.wake();
+  }
+
+  /**
+   * Delivers for these from now on. What changed ends what it has in flight as it was and goes on as it is;
+   * what is gone does the same and stops, and its Deliveries wait.
+   */
+  retarget(targets: readonly DeliverTarget[]): void {
+    if (this.#isStopping) return;
+    this.#targets = new Map(targets.map((target) => [target.key, target]));
+    for (const [key, lane] of this.#lanes) {
+      if (this.#targets.get(key) !== lane.target) void this.#renew(key, lane);
+    }
+  }
+
+  async #renew(key: string, lane: Lane): Promise<void> {
+    await lane.stop();
+    // The drain at the end, or the end of a lingering, sees to it.
+    if (this.#isStopping || this.#lanes.get(key) !== lane) return;
+    clearTimeout(this.#lingering.get(key));
+    this.#lingering.delete(key);
+    this.#lanes.delete(key);
+    await lane.close();
+    this.wake([key]);
   }
 
   /** Other processes say that there is work for these Webhooks, or that they were paused or resumed. */

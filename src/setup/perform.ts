@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { companionTables } from '../config/watchedTables.ts';
-import { WalhookError } from '../core/errors.ts';
+import { causeCode, WalhookError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
@@ -48,17 +48,36 @@ export async function performSetup(
   for (const { name, statements } of plan.sections) {
     if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : 'created'}`);
   }
-  if (!only.includes('slot')) return;
+  if (!only.includes('slot')) {
+    await resendRows(client, plan.resendRows);
+    return;
+  }
 
   const [statement] = plan.sections.find((section) => section.name === 'slot')?.statements ?? [];
   const startsAt =
     statement === undefined ? state.slot.confirmedFlushLsn : await createSlot(client, statement, timeoutMs);
   tell(`slot: ${statement === undefined ? 'was there' : 'created'}`);
+  await resendRows(client, plan.resendRows);
   const fresh = await readDatabaseState(client, names);
   const { environment } = config;
   const installation = await bind(client, store, fresh, { slot: names.slot, environment }, startsAt);
   tell(`queue: bound to the slot ${names.slot}, generation ${installation.generation}`);
   tell(`Changes committed from ${formatLsn(startsAt)} on are captured. Next: walhook check, walhook run`);
+}
+
+/** Webhooks kept as rows before the slot could tell of them are told of now. */
+async function resendRows(client: Client, statement: string | null): Promise<void> {
+  if (statement === null) return;
+  try {
+    await client.query(statement);
+  } catch (error) {
+    if (causeCode(error) !== '42501') throw error;
+    throw new WalhookError(
+      'SETUP_PRIVILEGE',
+      'expected to be allowed to send the rows of walhook.webhook through the slot, found that it is not',
+      { cause: error, remedy: `as a role that may write walhook.webhook: ${statement}` },
+    );
+  }
 }
 
 /** A slot is made only where none is remembered: one that is gone took Changes with it. */

@@ -47,8 +47,10 @@ export interface DatabaseState {
   readonly publication: PublicationState | null;
   readonly tables: readonly TableState[];
   readonly hasSchema: boolean;
-  /** The helper schema's table and functions are there. */
+  /** The helper schema's tables and functions are there. */
   readonly hasHelpers: boolean;
+  /** The table walhook.webhook, and whether its Changes come through the slot. */
+  readonly webhookRows: 'missing' | 'unpublished' | 'published';
   readonly installation: Installation | null;
   readonly slot: SlotState;
   /** Tables that walhook.track has put triggers on. */
@@ -66,6 +68,7 @@ interface ServerRow {
   free_senders: number;
   has_schema: boolean;
   has_helpers: boolean;
+  webhook_rows: DatabaseState['webhookRows'];
 }
 
 const SERVER = `
@@ -83,7 +86,13 @@ const SERVER = `
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
       and to_regprocedure('walhook.set_context(text,text)') is not null
-      and to_regprocedure('walhook.mute()') is not null as has_helpers
+      and to_regclass('walhook.webhook') is not null
+      and to_regprocedure('walhook.mute()') is not null as has_helpers,
+    case when to_regclass('walhook.webhook') is null then 'missing'
+      when exists (
+        select from pg_catalog.pg_publication_tables
+        where pubname = $1 and schemaname = 'walhook' and tablename = 'webhook'
+      ) then 'published' else 'unpublished' end as webhook_rows
   from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 const PUBLICATION = `
@@ -154,7 +163,8 @@ const TRACKED = `
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_proc p on p.oid = t.tgfoid
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-  where n.nspname = 'walhook' and not t.tgisinternal and t.tgparentid = 0
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  where n.nspname = 'walhook' and not t.tgisinternal and t.tgparentid = 0 and c.relnamespace <> n.oid
   order by 1`;
 
 const IDENTITIES = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
@@ -168,7 +178,7 @@ export interface Names {
 }
 
 export async function readDatabaseState(client: ClientBase | Pool, names: Names): Promise<DatabaseState> {
-  const server = (await client.query<ServerRow>(SERVER)).rows[0];
+  const server = (await client.query<ServerRow>(SERVER, [names.publication])).rows[0];
   const identity = await readIdentity(client);
   return {
     identity,
@@ -186,6 +196,7 @@ export async function readDatabaseState(client: ClientBase | Pool, names: Names)
     tables: await readTables(client, names, identity.versionNumber),
     hasSchema: server?.has_schema ?? false,
     hasHelpers: server?.has_helpers ?? false,
+    webhookRows: server?.webhook_rows ?? 'missing',
     installation: await readInstallation(client, names.slot),
     slot: await readSlot(client, names.slot),
     tracked: (await client.query<{ name: string }>(TRACKED)).rows.map((row) => row.name),
