@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// *.test.ts is pure; *.db.test.ts speaks to a PostgreSQL and a Redis; *.e2e.test.ts runs the built command.
-const services = ['test/**/*.db.test.ts', 'test/**/*.e2e.test.ts'];
+// *.test.ts is pure; *.db.test.ts speaks to a PostgreSQL and a Redis; *.e2e.test.ts runs the
+// built command; *.browser.test.ts looks at its page with a Chromium.
+const services = ['test/**/*.db.test.ts', 'test/**/*.e2e.test.ts', 'test/**/*.browser.test.ts'];
 
 export default defineConfig({
   test: {

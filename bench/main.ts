@@ -2,6 +2,8 @@
 
 /** By name. Loaded when called, so that none disturbs another. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  costs: async () => (await import('./costs.ts')).benchCosts(),
+  deliver: async () => (await import('./deliver.ts')).benchDeliver(),
   drain: async () => (await import('./drain.ts')).benchDrain(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
   render: async () => (await import('./render.ts')).benchRender(),

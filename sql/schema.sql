@@ -37,6 +37,14 @@ alter table walhook.installation
   add column if not exists heartbeat_at timestamptz,
   add column if not exists wal_budget_bytes bigint;
 
+-- Replica identities as they were before `setup --identities`, for teardown to restore.
+create table if not exists walhook.identity_before (
+  table_name text primary key,
+  identity   text not null check (identity in ('default', 'nothing'))
+);
+
+revoke all on walhook.identity_before from public;
+
 -- The slot at a glance, also when no daemon runs: for monitoring that reads SQL.
 create or replace view walhook.health as
   select i.slot, i.environment,
@@ -96,6 +104,8 @@ create table if not exists walhook.webhook (
   retry                jsonb check (octet_length(retry::text) <= 4096),
   concurrency          integer check (concurrency between 1 and 1000),
   rate_limit           jsonb check (octet_length(rate_limit::text) <= 1024),
+  brake                jsonb check (octet_length(brake::text) <= 1024),
+  backlog              jsonb check (octet_length(backlog::text) <= 1024),
   on_gone              text check (on_gone in ('pause', 'fail')),
   ordering             text check (ordering in ('none', 'row')),
   created_at           timestamptz not null default now(),

@@ -3,16 +3,19 @@
  * module is loaded when it is called, so that small commands do not pay for large ones.
  */
 import { Command, CommanderError, Option } from 'commander';
+import type { ListOptions, OperateOptions } from './commands/deliveries.ts';
 import type { DemoOptions } from './commands/demo.ts';
 import type { ExplainOptions } from './commands/explain.ts';
 import type { ImportOptions } from './commands/import.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './commands/io.ts';
 import type { ReceiverOptions } from './commands/receiver.ts';
+import type { ReplayCommandOptions } from './commands/replay.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SetupOptions, TeardownOptions } from './commands/setup.ts';
 import type { TryOptions } from './commands/try.ts';
 import type { ValidateOptions } from './commands/validate.ts';
+import type { TestOptions } from './commands/webhooks.ts';
 import { toWalhookError } from './core/errors.ts';
 import { packageVersion } from './version.ts';
 
@@ -21,6 +24,9 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<Ex
   const cli: Cli = { program: newProgram(io), io, exit: 0 };
   addDatabaseCommands(cli);
   addDaemonCommands(cli);
+  addReplayCommand(cli);
+  addDeliveryCommands(cli);
+  addWebhookCommands(cli);
   addExplainCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
@@ -85,6 +91,10 @@ function addDatabaseCommands(cli: Cli): void {
     .option('--only <sections>', 'of publication,schema,slot')
     .option('--no-schema', 'leave out the helper schema')
     .option('--timeout <duration>', 'how long to wait for the slot', '60s')
+    .option('--identities', 'set REPLICA IDENTITY FULL where models say before_image: full')
+    .option('--accept-gap', 'after Changes were missed: print and store the Gap, and start a new Generation')
+    .option('--role <name>', 'with --print: print the least that the role of run needs, too')
+    .option('--adopt', 'bind to this database, though another one is recorded')
     .action(async (options: SetupOptions) => {
       const { setup } = await import('./commands/setup.ts');
       cli.exit = await setup(options, cli.io);
@@ -107,7 +117,7 @@ function addDatabaseCommands(cli: Cli): void {
 
 function addDaemonCommands(cli: Cli): void {
   withConfig(cli, 'run', 'the daemon')
-    .option('--role <roles>', 'of capture,deliver (default: all)')
+    .option('--role <roles>', 'of capture,deliver,admin (default: all)')
     .action(async (options: RunOptions) => {
       const { run } = await import('./commands/run.ts');
       cli.exit = await run(options, cli.io);
@@ -117,6 +127,107 @@ function addDaemonCommands(cli: Cli): void {
     .action(async (options: CommonOptions) => {
       const { status } = await import('./commands/status.ts');
       cli.exit = await status(options, cli.io);
+    });
+}
+
+function addReplayCommand(cli: Cli): void {
+  withConfig(cli, 'replay', 'present rows of a model as Events created, marked webhook-replay: 1')
+    .option('--model <model>', 'the model whose rows are replayed')
+    .option('--where <sql>', 'a condition over the row, in SQL')
+    .option('--gap <id>', 'the Gap that it fills')
+    .option('--webhook <name>', 'for this webhook only')
+    .option('--rate <rows>', 'rows a second', '200')
+    .option('--detach', 'return at once; the daemon goes on')
+    .option('--list', 'list replays')
+    .option('--resume <id>', 'follow one that is under way')
+    .option('--cancel <id>', 'cancel one')
+    .option('--json', 'print JSON')
+    .action(async (options: ReplayCommandOptions) => {
+      const { replay } = await import('./commands/replay.ts');
+      cli.exit = await replay(options, cli.io);
+    });
+}
+
+/** A command of commands, e.g. `deliveries`. */
+function group({ program }: Cli, name: string, description: string): Command {
+  return program.command(name).description(description).exitOverride();
+}
+
+function under(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .addOption(new Option('--debug', 'print stack traces'))
+    .option('-c, --config <file>', 'configuration file (default: $WALHOOK_CONFIG, else ./walhook.yaml)')
+    .option('--json', 'print JSON')
+    .exitOverride();
+}
+
+function withFilter(parent: Command): Command {
+  return parent
+    .option('--webhook <name>', 'name or key of the webhook')
+    .option('--state <state>', 'waiting, active, delayed, parked, delivered, failed or cancelled')
+    .option('--model <model>', 'name of the model')
+    .option('--key <key>', 'key of the row')
+    .option('--request <id>', 'request_id of the Change')
+    .option('--status <status>', 'of the last Attempt: an HTTP status or the word of an error')
+    .option('--since <time>', 'committed since: ISO 8601, or 2h for two hours ago')
+    .option('--until <time>', 'committed before');
+}
+
+function addDeliveryCommands(cli: Cli): void {
+  const deliveries = group(cli, 'deliveries', 'Deliveries and their Attempts');
+  withFilter(under(deliveries, 'list', 'those that a filter chooses, newest commit first'))
+    .option('--limit <count>', 'at most so many', '50')
+    .option('--cursor <cursor>', 'go on behind the page that printed it')
+    .action(async (options: ListOptions) => {
+      const { listDeliveries } = await import('./commands/deliveries.ts');
+      cli.exit = await listDeliveries(options, cli.io);
+    });
+  under(deliveries, 'show <id>', 'Event, request, and every Attempt with its response').action(
+    async (id: string, options: CommonOptions) => {
+      const { showDelivery } = await import('./commands/deliveries.ts');
+      cli.exit = await showDelivery(id, options, cli.io);
+    },
+  );
+  const operations = [
+    ['resend', 'send again what has ended, with the same id'],
+    ['cancel', 'end what has not ended'],
+    ['purge', 'remove every trace of them'],
+  ] as const;
+  for (const [operation, description] of operations) {
+    withFilter(under(deliveries, `${operation} [ids...]`, description))
+      .option('--yes', 'do not ask')
+      .action(async (ids: string[], options: OperateOptions) => {
+        const { operateDeliveries } = await import('./commands/deliveries.ts');
+        cli.exit = await operateDeliveries(operation, ids, options, cli.io);
+      });
+  }
+}
+
+function addWebhookCommands(cli: Cli): void {
+  const webhooks = group(cli, 'webhooks', 'webhooks as the queue knows them');
+  under(webhooks, 'list', 'each with what waits for it').action(async (options: CommonOptions) => {
+    const { listWebhooks } = await import('./commands/webhooks.ts');
+    cli.exit = await listWebhooks(options, cli.io);
+  });
+  under(webhooks, 'pause <name>', 'at once in every process; its Deliveries wait').action(
+    async (name: string, options: CommonOptions) => {
+      const { pauseWebhook } = await import('./commands/webhooks.ts');
+      cli.exit = await pauseWebhook(name, options, cli.io);
+    },
+  );
+  under(webhooks, 'resume <name>', 'also after its brake or a 410 paused it').action(
+    async (name: string, options: CommonOptions) => {
+      const { resumeWebhook } = await import('./commands/webhooks.ts');
+      cli.exit = await resumeWebhook(name, options, cli.io);
+    },
+  );
+  under(webhooks, 'test <name>', 'send a sample Event, marked webhook-test: 1')
+    .option('--timeout <duration>', 'how long to wait for its outcome', '15s')
+    .action(async (name: string, options: TestOptions) => {
+      const { testWebhook } = await import('./commands/webhooks.ts');
+      cli.exit = await testWebhook(name, options, cli.io);
     });
 }
 

@@ -5,26 +5,34 @@
  *   slot → capture (capture.ts) → queue store → deliver (deliver/deliverer.ts) → receivers
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { hostname } from 'node:os';
+import { type AdminServices, startAdmin } from './admin/start.ts';
+import { readBrakedRows } from './capture/rowBrakes.ts';
 import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
-import { toWalhookError } from './core/errors.ts';
+import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
-import { defineReading } from './definitions/reading.ts';
+import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
+import { Reloader } from './definitions/reloader.ts';
 import { RowTargets } from './definitions/rowTargets.ts';
-import { defineWebhooks, rememberedKeys, type WebhookDefinition } from './definitions/webhooks.ts';
+import { rememberedKeys } from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
+import type { DeliverTarget } from './deliver/lane.ts';
+import { Alerts } from './observe/alerts.ts';
+import { Metrics } from './observe/metrics.ts';
+import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
 import { openQueue } from './queue/open.ts';
 import type { QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
 
-export type Role = 'capture' | 'deliver';
+export type Role = 'capture' | 'deliver' | 'admin';
 
 export interface DaemonOptions {
   readonly loaded: LoadedConfig;
@@ -34,6 +42,12 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+  /** Reads the configuration again. Throws CONFIG_INVALID. null: there is no file. */
+  readonly reread: (() => LoadedConfig) | null;
+  /** Calls back when the configuration is to be read again. */
+  readonly onHangup: (callback: () => void) => void;
+  /** Told where the admin server listens. */
+  readonly onAdmin: (url: string) => void;
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
@@ -50,15 +64,49 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   if (signal.aborted) stop.abort();
 
   log.info({ version: options.version, roles }, 'walhook starts');
+  const parts = buildParts(options);
+  if (roles.includes('admin'))
+    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
-  const parts = await buildParts(options, store, stop.signal);
+  const state = await untilReached(() => store.state(), options, stop.signal);
+  parts.live.remember(rememberedKeys(state?.definitions ?? null));
+  parts.store = store;
+  const deliverer = roles.includes('deliver') ? buildDeliverer(options, parts, store) : null;
+  options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
+  const alerts = newAlerts(options, parts, store);
+  parts.reloader.onFailed((message) => void alerts.raise('reload_failed', 'reload', message));
+  const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
+  const follow = (definitions: string | null, braked: ReadonlySet<string> | null = null) => {
+    const isOther = parts.rows.read(definitions);
+    if ((braked !== null && parts.rows.brake(braked)) || isOther) deliverer?.replaceTargets(targetsOf(parts));
+  };
+  follow(state?.definitions ?? null, await readBrakedRows(store).catch(() => null));
   const running = [
-    ...(parts.deliverer === null
+    ...(deliverer === null
       ? []
-      : [parts.deliverer.run(stop.signal), followDefinitions(options, store, parts, stop.signal)]),
-    ...(roles.includes('capture') ? [captureForever(capturing(options, store, parts), stop.signal)] : []),
+      : [
+          deliverer.run(stop.signal),
+          keepHouse(housekeeping(options, parts, store), stop.signal),
+          followDefinitions(options, store, follow, stop.signal),
+        ]),
+    ...(roles.includes('capture')
+      ? [
+          captureForever(
+            capturing(
+              options,
+              store,
+              parts,
+              { onQueued: wake, onPublished: (definitions) => follow(definitions) },
+              alerts,
+            ),
+            stop.signal,
+          ),
+        ]
+      : []),
+    ...(roles.includes('admin') ? [untilAborted(stop.signal)] : []),
+    ...(options.loaded.config.alerts.length > 0 ? [alerts.watch(stop.signal)] : []),
   ];
   // When one part gives up, the others are stopped and waited for; then its error is thrown.
   const settled = running.map((part) => part.finally(() => stop.abort()));
@@ -69,84 +117,161 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 interface Parts {
-  readonly webhooks: readonly WebhookDefinition[];
-  readonly deliverer: Deliverer | null;
-  /** Takes what is published of the webhooks in force. */
-  readonly follow: (definitions: string | null) => void;
+  readonly live: LiveDefinitions;
+  readonly metrics: Metrics;
+  readonly reloader: Reloader;
+  /** Webhooks kept as rows, as they were published last. */
+  readonly rows: RowTargets;
+  /** Who may not be sent to, looked up once for all. */
+  readonly own: OwnServices;
+  /** null until it has been reached. */
+  store: QueueStore | null;
 }
 
-async function buildParts(options: DaemonOptions, store: QueueStore, signal: AbortSignal): Promise<Parts> {
-  const { loaded, clock, log, failpoint } = options;
-  const state = await untilReached(() => store.state(), options, signal);
-  // A text of a Model that cannot be compiled is told at once, not at each connection.
-  defineReading(loaded.config);
-  const remembered = rememberedKeys(state?.definitions ?? null);
-  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
-  const ofRows = new RowTargets(
-    loaded.config,
-    webhooks.map((webhook) => webhook.match.key),
-    log.child({ part: 'deliver' }),
-  );
-  const ofFile = webhooks.map((webhook) => webhook.deliver);
-  const deliverer = options.roles.includes('deliver')
-    ? new Deliverer({
-        store,
-        process: processName(),
-        targets: [...ofFile, ...(ofRows.read(state?.definitions ?? null) ?? [])],
-        userAgent: `walhook/${options.version}`,
-        addresses: {
-          rules: loaded.config.addresses,
-          own: new OwnServices(() => ownServices(options.services), systemResolve, clock),
-          resolve: systemResolve,
-        },
-        clock,
-        log: log.child({ part: 'deliver' }),
-        failpoint,
-        shutdownMs: loaded.config.shutdown_timeout,
-      })
-    : null;
+function buildParts({ loaded, services, version, clock, log, reread }: DaemonOptions): Parts {
+  const live = new LiveDefinitions(define(loaded, new Map(), 0));
+  const metrics = new Metrics(version, clock);
   return {
-    webhooks,
-    deliverer,
-    follow: (definitions) => {
-      const targets = ofRows.read(definitions);
-      if (targets !== null) deliverer?.retarget([...ofFile, ...targets]);
-    },
+    live,
+    metrics,
+    reloader: new Reloader({ reread, live, metrics, clock, log }),
+    rows: new RowTargets(loaded.config, log.child({ part: 'deliver' })),
+    own: new OwnServices(() => ownServices(services), systemResolve, clock),
+    store: null,
   };
+}
+
+function housekeeping(options: DaemonOptions, { live, rows }: Parts, store: QueueStore): HouseOptions {
+  const { retention } = options.loaded.config;
+  return {
+    store,
+    retention: {
+      delivered: { ageMs: retention.delivered.age, count: retention.delivered.count },
+      failedMs: retention.failed,
+      bodiesMs: retention.bodies,
+      bytes: retention.bytes,
+      orphansMs: retention.orphans,
+    },
+    // Only who captures says which webhooks there are.
+    defined: options.roles.includes('capture')
+      ? () => [...live.current.webhooks.map(({ match }) => match.key), ...rows.keys]
+      : null,
+    clock: options.clock,
+    log: options.log.child({ part: 'queue' }),
+  };
+}
+
+/** Webhooks of the file and of rows. */
+function targetsOf({ live, rows }: Parts): DeliverTarget[] {
+  return [...live.current.webhooks.map((webhook) => webhook.deliver), ...rows.targets()];
 }
 
 /** Webhooks kept as rows: what another process publishes is delivered for a moment later. */
 async function followDefinitions(
   { clock, log }: DaemonOptions,
   store: QueueStore,
-  { follow }: Parts,
+  follow: (definitions: string | null, braked: ReadonlySet<string> | null) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(FOLLOW_MS, signal);
     if (signal.aborted) return;
     try {
-      follow((await store.state())?.definitions ?? null);
+      follow((await store.state())?.definitions ?? null, await readBrakedRows(store));
     } catch (error) {
       log.debug({ code: toWalhookError(error).code }, 'definitions not read again');
     }
   }
 }
 
-function capturing(options: DaemonOptions, store: QueueStore, parts: Parts): CapturingOptions {
-  const { loaded, services, clock, log, failpoint } = options;
+function buildDeliverer(options: DaemonOptions, parts: Parts, store: QueueStore): Deliverer {
+  const { loaded, clock, log, failpoint, version } = options;
+  const { live, metrics, own, rows } = parts;
+  const reload = ({ loaded: { config }, webhooks }: Definitions) =>
+    rows.reload(
+      config,
+      webhooks.map(({ match }) => match.key),
+    );
+  reload(live.current);
+  const deliverer = new Deliverer({
+    store,
+    process: processName(),
+    targets: targetsOf(parts),
+    userAgent: `walhook/${version}`,
+    addresses: { rules: loaded.config.addresses, own, resolve: systemResolve },
+    onAttempt: (sample) => metrics.attempted(sample),
+    clock,
+    log: log.child({ part: 'deliver' }),
+    failpoint,
+    shutdownMs: loaded.config.shutdown_timeout,
+  });
+  live.onReplaced((definitions) => {
+    reload(definitions);
+    deliverer.replaceTargets(targetsOf(parts));
+  });
+  return deliverer;
+}
+
+function newAlerts(options: DaemonOptions, { own }: Parts, store: QueueStore): Alerts {
+  const { loaded, version, clock, log } = options;
+  const { alerts, addresses, environment } = loaded.config;
+  return new Alerts({
+    alerts,
+    environment,
+    store,
+    guard: { rules: addresses, own, resolve: systemResolve },
+    userAgent: `walhook/${version}`,
+    clock,
+    log: log.child({ part: 'alerts' }),
+  });
+}
+
+function capturing(
+  options: DaemonOptions,
+  store: QueueStore,
+  { live, metrics }: Parts,
+  deliverer: Pick<CapturingOptions, 'onQueued' | 'onPublished'>,
+  alerts: Alerts,
+): CapturingOptions {
+  const { services, clock, log, failpoint } = options;
   return {
-    config: loaded.config,
     services,
     store,
     process: processName(),
-    webhooks: parts.webhooks,
-    onPublished: parts.follow,
-    onQueued: (webhooks) => parts.deliverer?.wake(webhooks),
+    live,
+    metrics,
+    ...deliverer,
+    alerts,
     clock,
     log: log.child({ part: 'capture' }),
     failpoint,
   };
+}
+
+function adminServices({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
+  const { live, metrics, reloader, own } = parts;
+  return {
+    version,
+    roles,
+    live,
+    metrics,
+    reloader,
+    own,
+    database: services.lookups,
+    store: () => {
+      if (parts.store !== null) return parts.store;
+      throw new WalhookError(
+        'QUEUE_UNREACHABLE',
+        'expected the queue, found that it has not been reached yet',
+      );
+    },
+    clock,
+    log: log.child({ part: 'admin' }),
+  };
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 /** Tells apart the processes of one queue, also two with the same pid on hosts of one name. */

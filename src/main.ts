@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The edge of the process: arguments, streams, signals and the exit code. */
+import { createInterface } from 'node:readline/promises';
 import { text } from 'node:stream/consumers';
 import { runCli } from './cli.ts';
 
@@ -24,7 +25,17 @@ process.exitCode = await runCli(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   readInput: () => text(process.stdin),
+  ask: async (question) => {
+    const terminal = createInterface({ input: process.stdin, output: process.stdout });
+    try {
+      return await terminal.question(question, { signal: stop.signal });
+    } finally {
+      terminal.close();
+    }
+  },
   isTerminal: process.stdout.isTTY === true,
   columns: process.stdout.columns ?? 80,
+  // Without a listener SIGHUP ends the process, as it should every command but run.
+  onHangup: (callback) => void process.on('SIGHUP', callback),
   signal: stop.signal,
 });

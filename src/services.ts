@@ -3,7 +3,9 @@
  * read again at each reconnect.
  */
 import type { LoadedConfig } from './config/load.ts';
+import type { QueueConfig } from './config/queueSchema.ts';
 import { WalhookError } from './core/errors.ts';
+import { Secret } from './core/secret.ts';
 import { type PostgresTarget, placeOf } from './database/connect.ts';
 import type { OwnService } from './deliver/addresses/ownServices.ts';
 import { isRedisUrl, type QueueLocation } from './queue/open.ts';
@@ -30,8 +32,18 @@ export function servicesOf(loaded: LoadedConfig): Services {
       tls,
       role: 'watched',
     },
-    queue: { url: queueUrl, prefix: config.queue.prefix },
+    queue: {
+      url: queueUrl,
+      prefix: config.queue.prefix,
+      payloads: config.log.payloads,
+      encryptionKeys: encryptionKeys(config.queue.encryption_key),
+    },
   };
+}
+
+function encryptionKeys(setting: QueueConfig['encryption_key']): readonly Secret[] {
+  if (setting === null) return [];
+  return setting instanceof Secret ? [setting] : setting;
 }
 
 /** A queue's writes in the watched WAL would be decoded and thrown away, each one. */

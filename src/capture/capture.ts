@@ -22,6 +22,7 @@ import type { WebhookRows } from '../definitions/webhookRows.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
+import type { NoteStore } from '../queue/notes.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
 import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
@@ -36,7 +37,8 @@ import { Representer } from '../represent/representer.ts';
 import { type RepresentOptions, Shapes } from '../represent/shape.ts';
 import { decoderFor } from './messageDecoder.ts';
 import type { MissLog } from './misses.ts';
-import { CaptureSession } from './session.ts';
+import { type ReplayOptions, runReplays } from './replay.ts';
+import { type CaptureInstruments, CaptureSession } from './session.ts';
 import { Settler } from './settle.ts';
 
 export interface CaptureOptions {
@@ -49,6 +51,8 @@ export interface CaptureOptions {
   /** For the catalog and look-ups. */
   readonly pool: Pool;
   readonly store: CaptureStore;
+  /** Where replays are asked for; absent: none are. */
+  readonly notes?: NoteStore;
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
@@ -77,6 +81,9 @@ export interface CaptureOptions {
   readonly ackDelayMs: number;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly instruments?: CaptureInstruments;
+  /** Aborted: ends after the Transaction that is being read, so that other definitions hold for the next. */
+  readonly renew?: AbortSignal;
   /** A heartbeat came back. */
   readonly onHeartbeat?: (content: string) => void;
   /** Called once the connection stands. */
@@ -125,6 +132,7 @@ export async function captureOnce(
     read: () => readPublicationOid(options.pool, options.publication),
     onConfirmed: (lsn) => {
       acker.settle(lsn, clock.monotonic());
+      options.instruments?.settled(lsn);
       stream.sendStatus();
     },
     onGone: (error) => stream.fail(error),
@@ -147,31 +155,42 @@ export async function captureOnce(
     signal,
   });
   scope.defer(() => enqueuer.stop());
-  const stop = () => stream.stopReading();
-  signal.addEventListener('abort', stop, { once: true });
-  scope.defer(() => signal.removeEventListener('abort', stop));
-  // Aborted while the connection was opened: the signal says it no second time.
-  if (signal.aborted) stop();
+  onAbort(signal, () => stream.stopReading(), scope);
 
   log.info(
     { slot: options.slot, lsn: formatLsn(start.slot.confirmedFlushLsn), position: start.state.position },
     'capturing',
   );
   const session = newSession(options, start, enqueuer, () => stream.sendStatus());
+  const stopAtEnd = () => {
+    if (session.isAtEnd) stream.stopReading();
+  };
+  onAbort(options.renew, stopAtEnd, scope);
   options.onOpen?.({
     backendPid: stream.backendPid,
     committedAtMs: () => session.committedAtMs,
     fail: (error) => stream.fail(error),
   });
   enqueuer.flush();
+  const replays = startReplays(options, start, enqueuer);
+  scope.defer(() => replays.stop());
   for await (const frames of stream) {
     await session.accept(frames);
     enqueuer.flush();
     await enqueuer.ready();
+    if (session.isAtEnd) break;
   }
+  await replays.stop();
   await enqueuer.drain();
   await watch.finish();
   stream.sendStatus();
+}
+
+function onAbort(signal: AbortSignal | undefined, act: () => void, scope: Scope): void {
+  signal?.addEventListener('abort', act, { once: true });
+  scope.defer(() => signal?.removeEventListener('abort', act));
+  // Aborted while the connection was opened: the signal says it no second time.
+  if (signal?.aborted === true) act();
 }
 
 function openStream(options: CaptureOptions, acker: Acker): Promise<ReplicationStream> {
@@ -197,44 +216,77 @@ function refusePositionAhead(position: Position, walEnd: Lsn): void {
   );
 }
 
-function newSession(
-  options: CaptureOptions,
-  start: CaptureStart,
-  enqueuer: Enqueuer,
-  onStatusWanted: () => void,
-): CaptureSession {
-  const { pool, publication, models, represent, context, limits, clock, log } = options;
+/** What rows are represented with. A replay has its own: nobody tells it when rows change. */
+function newRepresentation(options: CaptureOptions) {
+  const { pool, publication, models, represent, context, limits, log } = options;
   const catalog = new Catalog(pool);
   const lookups = new DatabaseLookups(pool, options.lookupTimeoutMs);
   const tables = new RelatedTables({ catalog, publication, models, represent, context });
   const rows = new RelatedRows(lookups, limits.valueBytes);
   const includes = new IncludedRows(lookups, tables, rows);
   const representer = new Representer({ tables, rows, includes, log });
+  return { catalog, tables, rows, includes, representer, shapes: new Shapes(represent) };
+}
+
+function startReplays(
+  options: CaptureOptions,
+  start: CaptureStart,
+  enqueuer: Enqueuer,
+): { stop(): Promise<void> } {
+  const { notes } = options;
+  const ended = new AbortController();
+  const running =
+    notes === undefined
+      ? Promise.resolve()
+      : runReplays(replayOptions(options, notes, start, enqueuer), ended.signal);
+  return {
+    stop() {
+      ended.abort();
+      return running;
+    },
+  };
+}
+
+function replayOptions(
+  options: CaptureOptions,
+  store: NoteStore,
+  start: CaptureStart,
+  enqueuer: Enqueuer,
+): ReplayOptions {
+  const { pool, models, represent, matcher, limits, clock, log } = options;
   const { generation } = start.state.installation;
-  const shapes = new Shapes(represent);
-  const { misses = null } = options;
-  const settler = new Settler({
-    enqueuer,
-    representer,
-    tables,
-    rows,
-    shapes,
-    generation,
-    limits,
-    misses,
+  const parts = newRepresentation(options);
+  return {
+    pool,
+    store,
+    models,
+    represent,
+    matcher,
+    ...parts,
+    settlerFor: (sink) =>
+      new Settler({ ...parts, enqueuer: sink, generation, limits, misses: null, clock, log }),
+    insert: (deliveries, failed) => enqueuer.insert(deliveries, failed),
     clock,
     log,
-  });
+  };
+}
+
+function newSession(
+  options: CaptureOptions,
+  start: CaptureStart,
+  enqueuer: Enqueuer,
+  onStatusWanted: () => void,
+): CaptureSession {
+  const { limits, clock, log } = options;
+  const parts = newRepresentation(options);
+  const { generation } = start.state.installation;
+  const { misses = null, instruments } = options;
   return new CaptureSession({
     ...options,
-    decoder: decoderFor(options.plugin ?? 'pgoutput', catalog, publication),
-    catalog,
-    tables,
-    rows,
-    includes,
+    ...parts,
+    decoder: decoderFor(options.plugin ?? 'pgoutput', parts.catalog, options.publication),
     enqueuer,
-    settler,
-    shapes,
+    settler: new Settler({ ...parts, enqueuer, generation, limits, misses, instruments, clock, log }),
     onStatusWanted,
     onHeartbeat: options.onHeartbeat ?? (() => undefined),
     maxHeld: limits.lookahead,

@@ -5,7 +5,7 @@
 import type { Pool } from 'pg';
 import { formatBytes, formatDuration } from '../config/units.ts';
 import type { Clock } from '../core/clock.ts';
-import { toWalhookError, WalhookError } from '../core/errors.ts';
+import { toWalhookError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { lsn } from '../core/lsn.ts';
 import type { NoteStore } from '../queue/notes.ts';
@@ -18,14 +18,11 @@ export interface MonitorOptions {
   readonly pool: Pool;
   readonly store: NoteStore;
   readonly slot: string;
-  readonly publication: string;
   /** null: off. */
   readonly heartbeatMs: number | null;
   /** `postgres.wal_budget` */
   readonly budgetBytes: number | null;
   readonly heartbeat: Heartbeat;
-  /** Capturing cannot go on. */
-  readonly onFailure: (error: WalhookError) => void;
   /** The budget's level rose or fell. */
   readonly onBudget: (level: BudgetLevel, message: string) => void;
   readonly clock: Clock;
@@ -124,7 +121,6 @@ class SlotWatch {
       health,
     );
     this.#sayOverdue();
-    await this.#refuseMissingPublication();
   }
 
   #sayBudget(budget: WalBudget, retainedBytes: number, health: SlotHealth): void {
@@ -149,21 +145,6 @@ class SlotWatch {
       );
     }
     this.#isOverdue = isOverdue;
-  }
-
-  /** A server from 18 on only warns in its own log, and skips the Changes. */
-  async #refuseMissingPublication(): Promise<void> {
-    const { pool, publication, onFailure } = this.#options;
-    const { rows } = await pool.query('select from pg_catalog.pg_publication where pubname = $1', [
-      publication,
-    ]);
-    if (rows.length > 0) return;
-    onFailure(
-      new WalhookError(
-        'PUBLICATION_MISSING',
-        `expected the publication ${publication}, found that it was dropped`,
-      ),
-    );
   }
 }
 

@@ -41,6 +41,16 @@ import type { MessageDecoder } from './messageDecoder.ts';
 import { type OwnerTable, releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
+/** What capturing counts. */
+export interface CaptureInstruments {
+  /** A function that counts one more Change of a table, `schema.table`. */
+  changesOf(table: string): () => void;
+  committed(endLsn: Lsn, committedAtMs: number): void;
+  settled(lsn: Lsn): void;
+  /** @param webhook its key */
+  decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void;
+}
+
 export interface SessionOptions {
   readonly models: readonly ModelOptions[];
   /** By model. */
@@ -65,6 +75,10 @@ export interface SessionOptions {
   readonly settler: Settler;
   readonly shapes: Shapes;
   readonly log: Logger;
+  /** Counts, for the metrics. */
+  readonly instruments?: CaptureInstruments | undefined;
+  /** Aborted: read no further Transaction, other definitions are to be in force for the next one. */
+  readonly renew?: AbortSignal | undefined;
   /** The server asks for a status. */
   readonly onStatusWanted: () => void;
   /** A heartbeat came back. */
@@ -78,6 +92,8 @@ interface KnownTable {
   readonly table: Table;
   readonly shape: Shape;
   readonly isWatched: boolean;
+  /** Counts one more Change. */
+  readonly count: () => void;
   /** Audit sources that this table is, by their place. */
   readonly audits: readonly number[];
   /** Includes that this table is the join table of. */
@@ -129,6 +145,11 @@ export class CaptureSession {
     this.#looksAhead = looksAhead(options, options.matcher);
   }
 
+  /** Between two Transactions, and asked to read no further one. */
+  get isAtEnd(): boolean {
+    return this.#options.renew?.aborted === true && this.#reader.open === null;
+  }
+
   /** Commit time of the newest Transaction read; null before there was one. */
   get committedAtMs(): number | null {
     return this.#committedAtMs;
@@ -137,6 +158,7 @@ export class CaptureSession {
   /** Reads frames; when it returns, what they hold has been added to the enqueuer and the position advanced. */
   async accept(frames: readonly Frame[]): Promise<void> {
     for (const frame of frames) {
+      if (this.isAtEnd) break;
       if (frame.tag === 'keepalive') {
         await this.#keepalive(frame.walEnd, frame.replyRequested);
         continue;
@@ -177,6 +199,9 @@ export class CaptureSession {
     if (message.tag === 'begin') {
       this.#isPartial = false;
       this.#committedAtMs = Number(message.committedAtUs / 1_000n);
+    }
+    if (message.tag === 'commit' && this.#committedAtMs !== null) {
+      this.#options.instruments?.committed(message.endLsn, this.#committedAtMs);
     }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
@@ -239,7 +264,7 @@ export class CaptureSession {
 
   /** What the webhooks in force make of a table. */
   async #watched(table: Table): Promise<KnownTable> {
-    const { represent, shapes, auditSources } = this.#options;
+    const { represent, shapes, auditSources, instruments } = this.#options;
     const { relation } = table;
     const matcher = this.#matcher;
     const options = represent.get(table.model) ?? plainOptions(table.model);
@@ -262,7 +287,8 @@ export class CaptureSession {
       .watching(table.model)
       .filter((target) => !speaksOfOthers || target.models.includes(table.model));
     for (const { include, model } of joins) await this.#prepareJoin(include, model);
-    return { table, shape, isWatched: targets.length > 0, audits, joins };
+    const count = instruments?.changesOf(`${relation.schema}.${relation.name}`) ?? (() => undefined);
+    return { table, shape, isWatched: targets.length > 0, count, audits, joins };
   }
 
   /** What is needed when join rows change, worked out before they do. */
@@ -292,6 +318,7 @@ export class CaptureSession {
     if (announced.isOfWebhooks) this.#acceptWebhook(change);
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    known.count();
     if (change.kind === 'deleted' && this.#options.represent.has(known.table.model)) {
       const images = change.row?.images() ?? null;
       if (images !== null) rows.holdGone(known.table, images.old);
@@ -410,8 +437,10 @@ export class CaptureSession {
       owner: (model) => this.#owners.get(model) ?? null,
       constants: (include) => this.#constants.get(include) ?? null,
     });
-    for (let at = 0; at < candidates.length; at += MAX_CANDIDATES) {
-      await this.#options.settler.settle(candidates.slice(at, at + MAX_CANDIDATES));
+    const { settler, enqueuer } = this.#options;
+    for (const portion of portions(candidates)) {
+      await settler.settle(portion);
+      if (enqueuer.staged >= MAX_WANTED) await enqueuer.spill();
     }
   }
 
@@ -436,6 +465,23 @@ export class CaptureSession {
     }
     await enqueuer.makeRoom();
   }
+}
+
+/** What is settled at once, of what was held back. */
+function portions(candidates: readonly Candidate[]): Candidate[][] {
+  const all: Candidate[][] = [];
+  let wanted = MAX_WANTED;
+  for (const candidate of candidates) {
+    const last = all.at(-1);
+    if (last === undefined || last.length >= MAX_CANDIDATES || wanted >= MAX_WANTED) {
+      all.push([candidate]);
+      wanted = 0;
+    } else {
+      last.push(candidate);
+    }
+    wanted += candidate.targets.length;
+  }
+  return all;
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */

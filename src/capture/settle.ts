@@ -32,9 +32,10 @@ import { textOf } from './heldTransaction.ts';
 import type { MissLog } from './misses.ts';
 import { missOf, noteMisses } from './noteMisses.ts';
 import { keysOf } from './release.ts';
+import type { CaptureInstruments } from './session.ts';
 
 export interface SettlerOptions {
-  readonly enqueuer: Enqueuer;
+  readonly enqueuer: Pick<Enqueuer, 'add' | 'addFailed'>;
   readonly representer: Representer;
   readonly tables: RelatedTables;
   readonly rows: RelatedRows;
@@ -45,6 +46,7 @@ export interface SettlerOptions {
     readonly eventBytes: number;
     readonly messageBytes: number;
   };
+  readonly instruments?: Pick<CaptureInstruments, 'decided'> | undefined;
   /** Where Changes that do not fire are noted; null: nowhere. */
   readonly misses: MissLog | null;
   readonly clock: Clock;
@@ -145,7 +147,12 @@ export class Settler {
   }
 
   #note(one: Considered): void {
-    if (this.#options.misses !== null) noteMisses(this.#options.misses, one);
+    const { misses, instruments } = this.#options;
+    if (misses !== null) noteMisses(misses, one);
+    one.candidate.targets.forEach(({ key }, i) => {
+      const kind = one.verdicts[i]?.kind ?? 'pending';
+      if (kind !== 'pending') instruments?.decided(key, kind);
+    });
   }
 
   #noteIgnored(candidate: Candidate): void {
@@ -227,11 +234,12 @@ export class Settler {
 
   /** Makes a Change whose row cannot be had a failed Delivery for each Webhook that watches it. */
   #failAll(candidate: Candidate, reason: UnreadableReason, detail: string): null {
-    const { enqueuer, generation, clock, log } = this.#options;
+    const { enqueuer, generation, instruments, clock, log } = this.#options;
     const { change, table, context, targets } = candidate;
     const event = buildUnreadableEvent(change, table.model, context, generation, reason);
     const delivery = deliveryOf(candidate, event, '');
     for (const target of targets) {
+      instruments?.decided(target.key, 'failed');
       log.error({ webhook: target.key, event: event.id, table: table.relation.name, reason }, detail);
       enqueuer.addFailed({
         webhook: target.key,

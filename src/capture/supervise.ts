@@ -10,40 +10,50 @@ import { hostname } from 'node:os';
 import type { Pool } from 'pg';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
+import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import { Scope } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
+import { formatLsn } from '../core/lsn.ts';
 import { openPool } from '../database/connect.ts';
+import type { Definitions, LiveDefinitions } from '../definitions/live.ts';
 import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
 import { WebhookRows } from '../definitions/webhookRows.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
+import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
+import { parsePosition } from '../enqueue/position.ts';
+import type { Alerts } from '../observe/alerts.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { QueueStore, StoreState } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
+import { checkHistory, putProgress } from '../setup/history.ts';
 import { checkBinding, readIdentity, readInstallation } from '../setup/installation.ts';
 import { readPresetFit } from '../setup/presetFit.ts';
 import { startingWebhooks } from './beforeImages.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { checkHistory, putProgress } from './history.ts';
+
 import { RENEW_MS } from './lease.ts';
 import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { retryAfter } from './retry.ts';
+import { brakeRows } from './rowBrakes.ts';
 import { type Leadership, standBy } from './standby.ts';
 
 export interface CapturingOptions {
-  readonly config: Config;
+  /** What is read and matched; asked for anew with each connection, and one ends when it is replaced. */
+  readonly live: LiveDefinitions;
+  readonly metrics: Metrics;
   readonly services: Services;
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
-  readonly webhooks: readonly WebhookDefinition[];
   /** The webhooks in force have changed, and are in the store. */
   readonly onPublished: (definitions: string) => void;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  readonly alerts: Pick<Alerts, 'raise' | 'clear'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
@@ -54,6 +64,8 @@ const LOOKUP_CONNECTIONS = 2;
 const LOOKUP_TIMEOUT_MS = 2_000;
 /** The server ends a statement itself; a server that is gone has to be given up from here. */
 const LOST_ANSWER_MS = 10_000;
+/** How often it is looked whether the server is stopping. */
+const STOPPING_POLL_MS = 2_000;
 /** A connection that lived this long was a good one: the next failure starts the backoff anew. */
 const STABLE_MS = 30_000;
 
@@ -80,6 +92,7 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
     try {
       await captureOverOneConnection(options, signal);
     } catch (error) {
+      options.metrics.captureIs('disconnected');
       const known = toWalhookError(error);
       if (isFatal(known)) throw known;
       tries = clock.monotonic() - startedMs > STABLE_MS ? 1 : tries + 1;
@@ -91,7 +104,7 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
 }
 
 async function captureOverOneConnection(options: CapturingOptions, signal: AbortSignal): Promise<void> {
-  const { services, store, clock, log } = options;
+  const { services, store, live, metrics, clock, log } = options;
   await using scope = new Scope();
   const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, {
     statement_timeout: LOOKUP_TIMEOUT_MS,
@@ -99,7 +112,8 @@ async function captureOverOneConnection(options: CapturingOptions, signal: Abort
   });
   scope.defer(() => pool.end());
   await refuseWrongBinding(options, pool);
-  const { slot } = options.config.postgres;
+  const { slot } = live.current.loaded.config.postgres;
+  metrics.captureIs('standby');
   const self = { process: options.process, host: hostname(), pid: process.pid };
   const leadership = await standBy({ pool, store, slot, self, clock, log }, signal);
   if (leadership === null) return;
@@ -114,7 +128,9 @@ async function lead(
   { lease }: Leadership,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, services, store, clock, log } = options;
+  const { services, store, live, metrics, clock, log } = options;
+  const definitions = live.current;
+  const { config } = definitions.loaded;
   const { slot: slotName, publication } = config.postgres;
   const fence = await store.takeFence();
   // Read after the fence was taken: no other daemon can move the position any more.
@@ -122,24 +138,17 @@ async function lead(
   if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
   const slot = await readSlot(pool, slotName);
   const { replication } = services;
-  const history = { pool, replication, store, slotName, publication, nowMs: clock.now() };
+  const history = { client: pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
   const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
-  const reading = await readingOf(options, pool);
-  const webhookRows = await webhookRowsOf(options, state, reading.models, pool);
-  const { matcher, definitions } = webhookRows.current();
+  const reading = await readingOf(config, pool, log);
+  const bounded = new BoundedStore(store, boundsOf(definitions.webhooks), clock, log);
+  const webhookRows = await webhookRowsOf(definitions, state, bounded, reading.models, pool, log);
   const misses = new MissLog(clock);
   const { generation } = state.installation;
-  const heartbeat = new Heartbeat({
-    pool,
-    slot: slotName,
-    process: options.process,
-    budgetBytes: config.postgres.wal_budget,
-    clock,
-    log,
-  });
+  const heartbeat = newHeartbeat(options, config, pool);
   const ended = new AbortController();
   let leading: Promise<unknown> = Promise.resolve();
   try {
@@ -148,22 +157,27 @@ async function lead(
         target: services.replication,
         ...sourceOf(config),
         pool,
-        store,
+        store: bounded,
+        notes: store,
         ...reading,
-        matcher,
-        webhookRows,
-        definitions: definitions === state.definitions ? null : definitions,
+        ...startingWith(webhookRows, state),
         onPublished: options.onPublished,
         misses,
         limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
         onQueued: options.onQueued,
+        instruments: metrics,
+        renew: definitions.replaced,
         onHeartbeat: (content) => heartbeat.hear(content),
         onOpen: (capturing) => {
+          metrics.captureIs('capturing');
+          tellDefinitions(definitions, state, log);
           leading = Promise.all([
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
-            watchSlot(options, pool, heartbeat, capturing, ended.signal),
+            letServerStop(options, pool, capturing, ended.signal),
+            watchSlot(options, config, pool, heartbeat, ended.signal),
+            brakeRows({ pool, store, rows: webhookRows, clock, log }, ended.signal),
             keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
@@ -180,6 +194,14 @@ async function lead(
   }
 }
 
+function newHeartbeat(
+  { process, clock, log }: CapturingOptions,
+  { postgres }: Config,
+  pool: Pool,
+): Heartbeat {
+  return new Heartbeat({ pool, slot: postgres.slot, process, budgetBytes: postgres.wal_budget, clock, log });
+}
+
 /** What is read, and how. */
 function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' | 'publication' | 'origin'> {
   const { slot, plugin, publication, origin } = postgres;
@@ -187,7 +209,7 @@ function sourceOf({ postgres }: Config): Pick<CaptureOptions, 'slot' | 'plugin' 
 }
 
 /** How rows are read: models, representation, context, as far as the database has what the preset names. */
-async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise<ReadingDefinitions> {
+async function readingOf(config: Config, pool: Pool, log: Logger): Promise<ReadingDefinitions> {
   const fit = await readPresetFit(pool, config);
   if (fit.notes.length > 0) {
     log.warn({ preset: config.preset, notes: fit.notes }, 'the database has not all that the preset names');
@@ -197,15 +219,37 @@ async function readingOf({ config, log }: CapturingOptions, pool: Pool): Promise
 
 /** The webhooks in force at the stored position, ready to follow the stream. */
 async function webhookRowsOf(
-  { config, webhooks, log }: CapturingOptions,
-  { definitions, installation }: StoreState,
+  { loaded: { config }, webhooks }: Definitions,
+  { definitions, installation: { generation } }: StoreState,
+  bounded: BoundedStore,
   models: ReadingDefinitions['models'],
   pool: Pool,
+  log: Logger,
 ): Promise<WebhookRows> {
   const { slot, publication } = config.postgres;
   const matcherOf = await startingWebhooks({ pool, slot, publication, models, log });
-  const { generation } = installation;
-  return new WebhookRows({ config, webhooks, definitions, generation, matcherOf, log });
+  const onInForce = (all: readonly WebhookDefinition[]) => bounded.replace(boundsOf(all));
+  return new WebhookRows({ config, webhooks, definitions, generation, matcherOf, onInForce, log });
+}
+
+function startingWith(
+  webhookRows: WebhookRows,
+  state: StoreState,
+): Pick<CaptureOptions, 'webhookRows' | 'matcher' | 'definitions'> {
+  const { matcher, definitions } = webhookRows.current();
+  return { webhookRows, matcher, definitions: definitions === state.definitions ? null : definitions };
+}
+
+/** By Webhook: its backlog and its brake. */
+function boundsOf(webhooks: readonly WebhookDefinition[]): ReadonlyMap<string, Bounds> {
+  return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
+}
+
+/** After a reload: from where the new definitions hold. */
+function tellDefinitions({ version }: Definitions, { position }: StoreState, log: Logger): void {
+  if (version === 0) return;
+  const lsn = formatLsn(parsePosition(position).lsn);
+  log.info({ version, lsn }, 'reloaded definitions hold for Transactions that end after this LSN');
 }
 
 function captureLimits({ limits }: Config): CaptureOptions['limits'] {
@@ -217,25 +261,56 @@ function captureLimits({ limits }: Config): CaptureOptions['limits'] {
   };
 }
 
-function watchSlot(
-  { config, store, clock, log }: CapturingOptions,
+/**
+ * Lets go of the slot when the server is told to stop. A server that stops waits until its consumers have
+ * confirmed all of its WAL, for as long as they give signs of life: with the queue's store gone we could never
+ * confirm, and the server could never stop. The commands that ask are refused from the start of a shutdown on.
+ */
+async function letServerStop(
+  { clock }: CapturingOptions,
   pool: Pool,
-  heartbeat: Heartbeat,
   capturing: Capturing,
   signal: AbortSignal,
 ): Promise<void> {
-  const { slot, publication, wal_budget, heartbeat: every } = config.postgres;
+  while (!signal.aborted) {
+    try {
+      await pool.query('select 1');
+    } catch (error) {
+      if (isStopping(error)) {
+        const text = 'the server is stopping, and waits for whoever reads its WAL';
+        capturing.fail(new WalhookError('REPLICATION_STOPPED', text, { cause: error }));
+        return;
+      }
+    }
+    await clock.sleep(STOPPING_POLL_MS, signal);
+  }
+}
+
+/** admin_shutdown, crash_shutdown, cannot_connect_now */
+function isStopping(error: unknown): boolean {
+  return ['57P01', '57P02', '57P03'].includes(causeCode(error) ?? '');
+}
+
+function watchSlot(
+  { store, alerts, clock, log }: CapturingOptions,
+  config: Config,
+  pool: Pool,
+  heartbeat: Heartbeat,
+  signal: AbortSignal,
+): Promise<void> {
+  const { slot, wal_budget, heartbeat: every } = config.postgres;
   return monitor(
     {
       pool,
       store,
       slot,
-      publication,
       heartbeatMs: every === 'off' ? null : every,
       budgetBytes: wal_budget,
       heartbeat,
-      onFailure: (error) => capturing.fail(error),
-      onBudget: () => undefined,
+      onBudget: (level, message) => {
+        if (level === 'fine') void alerts.clear('slot_budget', slot);
+        else void alerts.raise('slot_budget', slot, message);
+      },
       clock,
       log,
     },
@@ -271,8 +346,8 @@ async function keepLease(
   }
 }
 
-async function refuseWrongBinding({ config, store }: CapturingOptions, pool: Pool): Promise<void> {
-  const { environment, postgres } = config;
+async function refuseWrongBinding({ live, store }: CapturingOptions, pool: Pool): Promise<void> {
+  const { environment, postgres } = live.current.loaded.config;
   checkBinding({
     store: await store.state(),
     recorded: await readInstallation(pool, postgres.slot),

@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import type { LoadedConfig } from '../config/load.ts';
 import { systemClock } from '../core/clock.ts';
+import { WalhookError } from '../core/errors.ts';
 import type { Scope } from '../core/lifecycle.ts';
 import { connect } from '../database/connect.ts';
 import { openQueue } from '../queue/open.ts';
@@ -24,6 +25,16 @@ export async function openServices(loaded: LoadedConfig, scope: Scope): Promise<
   const store = await openQueue(services.queue, systemClock);
   scope.defer(() => store.close());
   return { services, client, store };
+}
+
+/** Connects to the queue alone. Throws QUEUE_UNREACHABLE, or QUEUE_NOT_SET_UP where nothing is in it. */
+export async function openQueueOnly(loaded: LoadedConfig, scope: Scope): Promise<QueueStore> {
+  const store = await openQueue(servicesOf(loaded).queue, systemClock);
+  scope.defer(() => store.close());
+  if ((await store.state()) === null) {
+    throw new WalhookError('QUEUE_NOT_SET_UP', "expected walhook's queue in the store, found nothing of it");
+  }
+  return store;
 }
 
 export function namesOf({ config }: LoadedConfig): Names {

@@ -1,8 +1,8 @@
 /** `walhook demo`: everything embedded, to see what walhook does. */
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { Client, type QueryResult } from 'pg';
+import { systemClock } from '../core/clock.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
@@ -21,6 +21,8 @@ export interface DemoOptions {
 
 /** How long a webhook may take to arrive before it counts as missing. */
 const ARRIVAL_TIMEOUT_MS = 15_000;
+/** The pace of the changes that go on after the first round. */
+const STEP_EVERY_MS = 3_000;
 
 export async function demo(options: DemoOptions, io: CommandIo): Promise<ExitStatus> {
   if (options.sql !== undefined) return await runSql(options.sql, io);
@@ -42,8 +44,19 @@ export async function demo(options: DemoOptions, io: CommandIo): Promise<ExitSta
 
   io.out(invitation(running, screen));
   running.inbox.onArrival((arrival) => io.out(line(arrival.body)));
-  await Promise.race([io.signal.aborted ? undefined : once(io.signal, 'abort'), running.ended]);
+  await Promise.race([keepChanging(running, io.signal), running.ended]);
   return 0;
+}
+
+/** Goes on with the rounds, a step at a time, until it is stopped. */
+async function keepChanging(running: RunningDemo, signal: AbortSignal): Promise<void> {
+  for (let round = 2; !signal.aborted; round += 1) {
+    for (const step of roundOfSteps(round)) {
+      await systemClock.sleep(STEP_EVERY_MS, signal);
+      if (signal.aborted) return;
+      await running.run(step);
+    }
+  }
 }
 
 /** Runs every step and shows what came of it. Returns how many webhooks are missing. */
@@ -80,6 +93,7 @@ function invitation(running: RunningDemo, screen: Screen): string {
     ...(hasPsql ? [`psql ${running.url}`] : []),
   ];
   return [
+    bold(`The admin page: ${running.adminUrl()}`, screen),
     bold('The demo goes on. Change rows from another shell and watch the webhooks arrive here:', screen),
     ...tries.map((text) => `  ${text}`),
     dim('Stop with CTRL+C.', screen),

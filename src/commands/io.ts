@@ -8,9 +8,13 @@ export interface CommandIo {
   err(text: string): void;
   /** Reads standard input to its end. */
   readInput(): Promise<string>;
+  /** Asks on the terminal; not there where nobody can be asked. */
+  ask?(question: string): Promise<string>;
   readonly isTerminal: boolean;
   /** Width of the terminal. */
   readonly columns: number;
+  /** Calls back on SIGHUP. */
+  readonly onHangup?: (callback: () => void) => void;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }

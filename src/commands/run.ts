@@ -9,7 +9,7 @@ import { packageVersion } from '../version.ts';
 import { loadConfigFile } from './configFile.ts';
 import type { CommandIo, CommonOptions, ExitStatus } from './io.ts';
 
-const ROLES: readonly Role[] = ['capture', 'deliver'];
+const ROLES: readonly Role[] = ['capture', 'deliver', 'admin'];
 
 export interface RunOptions extends CommonOptions {
   readonly role?: string;
@@ -26,6 +26,9 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitStatu
       version: packageVersion(),
       clock: systemClock,
       log: createLogger(loaded.config.log),
+      reread: () => loadConfigFile(options, io),
+      onHangup: io.onHangup ?? (() => undefined),
+      onAdmin: () => undefined,
       failpoint: failpointFrom(io.env['WALHOOK_FAILPOINT'], () => process.kill(process.pid, 'SIGKILL')),
     },
     io.signal,

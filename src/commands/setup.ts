@@ -1,12 +1,16 @@
 /** `walhook setup` and `walhook teardown`. */
+import type { Client } from 'pg';
+import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { connect } from '../database/connect.ts';
 import { servicesOf } from '../services.ts';
 import { performSetup, readPlan } from '../setup/perform.ts';
-import type { SectionName, SetupPlan } from '../setup/plan.ts';
-import { readDatabaseState } from '../setup/state.ts';
+import { chooseTables, type SectionName, type SetupPlan } from '../setup/plan.ts';
+import { readProvider } from '../setup/provider.ts';
+import { planRole } from '../setup/rolePlan.ts';
+import { type DatabaseState, readDatabaseState } from '../setup/state.ts';
 import { planTeardown } from '../setup/teardown.ts';
 import { loadConfigFile } from './configFile.ts';
 import { namesOf, openServices } from './connections.ts';
@@ -20,6 +24,11 @@ export interface SetupOptions extends CommonOptions {
   /** commander's --no-schema. */
   readonly schema?: boolean;
   readonly timeout?: string;
+  readonly identities?: boolean;
+  readonly acceptGap?: boolean;
+  readonly adopt?: boolean;
+  /** With --print: the role that is to run walhook. */
+  readonly role?: string;
 }
 
 /** Creates what the database needs. Idempotent. */
@@ -28,15 +37,26 @@ export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitS
   const only = sectionsOf(options);
   const timeoutMs = timeoutOf(options.timeout ?? '60s');
   const names = namesOf(loaded);
+  const identities = options.identities === true;
   await using scope = new Scope();
   if (options.print === true) {
     const client = await connect(servicesOf(loaded).lookups);
     scope.defer(() => client.end());
-    io.out(printedPlan((await readPlan(client, loaded.config, names, only)).plan));
+    const { state, plan } = await readPlan(client, loaded.config, names, { only, identities });
+    if (options.role !== undefined) io.out(await printedRole(client, state, loaded.config, options.role));
+    io.out(printedPlan(plan));
     return 0;
   }
-  const { client, store } = await openServices(loaded, scope);
-  await performSetup(client, store, loaded.config, names, { only, timeoutMs }, (text) => io.out(line(text)));
+  const { services, client, store } = await openServices(loaded, scope);
+  const request = {
+    only,
+    timeoutMs,
+    identities,
+    acceptGap: options.acceptGap === true,
+    adopt: options.adopt === true,
+    replication: services.replication,
+  };
+  await performSetup(client, store, loaded.config, names, request, (text) => io.out(line(text)));
   return 0;
 }
 
@@ -54,6 +74,22 @@ function timeoutOf(text: string): number {
   if (ms === null)
     throw new WalhookError('USAGE', `--timeout: expected a duration such as 60s, found ${text}`);
   return ms;
+}
+
+async function printedRole(
+  client: Client,
+  state: DatabaseState,
+  config: Config,
+  role: string,
+): Promise<string> {
+  const modelTables = config.models.map((model) => model.table);
+  const statements = planRole({
+    role,
+    database: state.identity.database,
+    provider: await readProvider(client),
+    tables: chooseTables(state.tables, { patterns: config.postgres.tables, modelTables }),
+  });
+  return `-- Section role, as a role that may make roles\n\n${statements.join('\n')}\n\n`;
 }
 
 function printedPlan({ sections, refused, notes, resendRows }: SetupPlan): string {

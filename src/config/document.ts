@@ -2,7 +2,18 @@
  * The configuration file as YAML: parsed once, variables resolved on its scalars, and every path of the
  * result traceable to its line.
  */
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+} from 'yaml';
+import { Secret } from '../core/secret.ts';
 import { formatPath, type Mistake, type Path } from './mistakes.ts';
 import { resolveVariables, type VariableSource } from './variables.ts';
 
@@ -10,6 +21,8 @@ import { resolveVariables, type VariableSource } from './variables.ts';
 const MAX_FILE_CHARS = 4 * 1_048_576;
 /** How often aliases may be expanded: enough for shared blocks, not for a bomb. */
 const MAX_ALIASES = 1_000;
+/** Levels of lists and objects in one another. */
+const MAX_DEPTH = 500;
 
 export interface ConfigDocument {
   /** The content with variables resolved; null when there are mistakes. */
@@ -18,12 +31,20 @@ export interface ConfigDocument {
   readonly unresolved: unknown;
   /** Texts that a variable gave: they may stand for a number or boolean. */
   readonly variableTexts: ReadonlySet<string>;
+  /** What each variable and file stands for, by the path that names it. */
+  readonly variableValues: readonly VariableValue[];
   /** Variables and files that could not be resolved, by the path that names them. */
   readonly missingVariables: readonly Mistake[];
   /** Syntax errors. */
   readonly mistakes: readonly Mistake[];
   /** The line of a path, or of its nearest parent that stands in the file. */
   line(path: Path): number | null;
+}
+
+/** The value of one `${…}`. */
+export interface VariableValue {
+  readonly path: Path;
+  readonly value: Secret;
 }
 
 export function parseConfigDocument(text: string, source: VariableSource): ConfigDocument {
@@ -42,7 +63,7 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
     line: lines.linePos(error.pos[0]).line,
     message: `not valid YAML: ${error.message.split('\n')[0]}`,
   }));
-  problems.push(...danglingAliases(document, lines));
+  problems.push(...misplaced(document, lines));
   if (problems.length > 0) return broken(problems);
 
   const line = (path: Path): number | null => {
@@ -54,13 +75,21 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   };
   try {
     const unresolved = toPlain(document);
-    const { variableTexts, missing } = resolveScalars(document, source);
+    const { variableTexts, variableValues, missing } = resolveScalars(document, source);
     const missingVariables = missing.map(({ path, message }) => ({
       path: formatPath(path),
       line: line(path),
       message,
     }));
-    return { value: toPlain(document), unresolved, variableTexts, missingVariables, mistakes: [], line };
+    return {
+      value: toPlain(document),
+      unresolved,
+      variableTexts,
+      variableValues,
+      missingVariables,
+      mistakes: [],
+      line,
+    };
   } catch (error) {
     // The library counts expansions and gives up with a ReferenceError.
     if (!(error instanceof ReferenceError)) throw error;
@@ -68,24 +97,32 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   }
 }
 
-/** Aliases of anchors that do not stand before them. */
-function danglingAliases(document: Document, lines: LineCounter): Mistake[] {
+/** Aliases of anchors that do not stand before them, and nesting beyond what others may recurse into. */
+function misplaced(document: Document, lines: LineCounter): Mistake[] {
   const anchors = new Set<string>();
   const mistakes: Mistake[] = [];
-  visit(document, {
-    Value: (_key, node) => {
-      if (node.anchor !== undefined) anchors.add(node.anchor);
-    },
-    Alias: (_key, { source, range }) => {
-      if (anchors.has(source)) return;
-      const line = range ? lines.linePos(range[0]).line : null;
-      mistakes.push({
-        path: '',
-        line,
-        message: `expected an anchor &${source} before *${source}, found none`,
-      });
-    },
-  });
+  const waiting: { readonly node: unknown; readonly depth: number }[] = [
+    { node: document.contents, depth: 0 },
+  ];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { node, depth } = next;
+    if (depth > MAX_DEPTH) {
+      return [{ path: '', line: null, message: `expected at most ${MAX_DEPTH} levels of nesting` }];
+    }
+    const within = (inner: unknown) => ({ node: inner, depth: depth + 1 });
+    if (isAlias(node)) {
+      if (anchors.has(node.source)) continue;
+      const line = node.range ? lines.linePos(node.range[0]).line : null;
+      const message = `expected an anchor &${node.source} before *${node.source}, found none`;
+      mistakes.push({ path: '', line, message });
+    } else if (isNode(node) && node.anchor !== undefined) {
+      anchors.add(node.anchor);
+    }
+    // The last one pushed is the next one looked at.
+    if (isMap(node))
+      for (const { key, value } of node.items.toReversed()) waiting.push(within(value), within(key));
+    else if (isSeq(node)) for (const item of node.items.toReversed()) waiting.push(within(item));
+  }
   return mistakes;
 }
 
@@ -94,6 +131,7 @@ function broken(mistakes: readonly Mistake[]): ConfigDocument {
     value: null,
     unresolved: null,
     variableTexts: new Set(),
+    variableValues: [],
     missingVariables: [],
     mistakes,
     line: () => null,
@@ -126,8 +164,9 @@ interface MissingVariable {
 function resolveScalars(
   document: Document,
   source: VariableSource,
-): { variableTexts: Set<string>; missing: MissingVariable[] } {
+): { variableTexts: Set<string>; variableValues: VariableValue[]; missing: MissingVariable[] } {
   const variableTexts = new Set<string>();
+  const variableValues: VariableValue[] = [];
   const missing: MissingVariable[] = [];
   const resolve = (node: unknown, path: Path): void => {
     if (isMap(node)) {
@@ -142,9 +181,10 @@ function resolveScalars(
       const resolved = resolveVariables(node.value, source);
       node.value = resolved.text;
       if (resolved.isVariable) variableTexts.add(resolved.text);
+      variableValues.push(...resolved.values.map((value) => ({ path, value: new Secret(value) })));
       missing.push(...resolved.missing.map((message) => ({ path, message })));
     }
   };
   resolve(document.contents, []);
-  return { variableTexts, missing };
+  return { variableTexts, variableValues, missing };
 }

@@ -80,7 +80,9 @@ function describeUnion(
   view: IssueView,
 ): Finding[] {
   const isShape = (issues: readonly z.core.$ZodIssue[]) =>
-    !issues.some((issue) => issue.code === 'invalid_type' && issue.path.length === 0);
+    !issues.some(
+      (issue) => ['invalid_type', 'invalid_value'].includes(issue.code) && issue.path.length === 0,
+    );
   const meant = options.filter(isShape).sort((a, b) => a.length - b.length)[0];
   if (meant === undefined) {
     const expected = options.flatMap((issues) =>
@@ -109,7 +111,7 @@ function articled(type: string): string {
 }
 
 /** Keys whose values are, or may hold, a secret. */
-const CONFIDENTIAL = /secret|token|password|url|key|headers|body/;
+const CONFIDENTIAL = /secret|token|password|url|key|headers|body|proxy/;
 const MAX_FOUND = 60;
 
 function found(view: IssueView, path: Path): string {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
+import { adminSchema } from './adminSchema.ts';
 import {
   allowedAddress,
   count,
@@ -21,6 +22,7 @@ import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
 import { PRESET_NAMES } from './presets/preset.ts';
+import { queueSchema, retentionSchema } from './queueSchema.ts';
 import { defaultsSchema, SECRET_NAME, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
@@ -80,19 +82,6 @@ const postgres = postgresKeys.refine(({ plugin, origin }) => plugin === 'pgoutpu
   error: 'expected any: wal2json does not know where a row comes from',
 });
 
-const queue = z.strictObject({
-  url: url(
-    ['redis:', 'rediss:', 'postgres:', 'postgresql:'],
-    'expected a URL that starts with redis://, rediss:// or postgres://',
-  ).describe('Where Deliveries wait.'),
-  prefix: identifier('prefix').default('walhook').describe('Tells apart several walhooks on one store.'),
-  same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
-  ack_delay: z
-    .union([z.literal('auto'), duration(0, 600_000)])
-    .prefault('auto')
-    .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
-});
-
 const trust = z
   .enum(['changed', 'always'])
   .default('changed')
@@ -141,6 +130,14 @@ const ruleTest = z.strictObject({
   }),
 });
 
+const ALERTS = ['slot_budget', 'webhook_failing', 'overflow', 'gap', 'reload_failed'] as const;
+
+const alert = z.strictObject({
+  on: z.array(z.enum(ALERTS)).min(1).describe('What it tells of.'),
+  url: url(['http:', 'https:'], 'expected a URL such as https://alerts.example.com/walhook'),
+  secret: secret().nullable().default(null).describe('Signs it like any webhook.'),
+});
+
 export const configSchema = z.strictObject({
   environment: z
     .string()
@@ -150,7 +147,8 @@ export const configSchema = z.strictObject({
     .default('default')
     .describe('e.g. production: binds slot and queue to one another.'),
   postgres: postgres.prefault({}),
-  queue,
+  queue: queueSchema,
+  admin: adminSchema.describe('Page, API and metrics. false: none.'),
   context: context.nullable().default(null).describe('Where username and request_id come from.'),
   addresses: z
     .strictObject({
@@ -209,16 +207,22 @@ export const configSchema = z.strictObject({
         .describe('Changes of one Transaction that are held back for its audit rows or for collapse.'),
     })
     .prefault({}),
+  alerts: z.array(alert).max(20).default([]).describe('Where what a person should know at once is sent.'),
   templates: z
     .strictObject({
       env: z.array(z.string().min(1)).default([]).describe('Names that the env filter may read.'),
     })
     .prefault({}),
   tests: z.array(ruleTest).default([]).describe('Rule tests, run by walhook validate --test.'),
+  retention: retentionSchema.prefault({}),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
       format: z.enum(['json', 'text']).default('json'),
+      payloads: z
+        .enum(['full', 'metadata', 'none'])
+        .default('full')
+        .describe('What the log of Attempts keeps: everything, no bodies, or neither heads nor bodies.'),
     })
     .prefault({}),
   shutdown_timeout: duration(0, 600_000).prefault('25s').describe('For draining after SIGTERM.'),

@@ -16,6 +16,8 @@ export interface Resolved {
   readonly text: string;
   /** Whether the text named a variable or file at all. */
   readonly isVariable: boolean;
+  /** What each that could be resolved stands for. */
+  readonly values: readonly string[];
   /** One sentence for each that could not be resolved. Their `${…}` stay in the text. */
   readonly missing: readonly string[];
 }
@@ -25,6 +27,11 @@ const REFERENCE = /\$(\$\{)|\$\{(?:([A-Z_][A-Z0-9_]*)(?::-([^}]*))?|file:([^}]+)
 /** Resolves one scalar. */
 export function resolveVariables(text: string, source: VariableSource): Resolved {
   const missing: string[] = [];
+  const values: string[] = [];
+  const given = (value: string): string => {
+    values.push(value);
+    return value;
+  };
   let isVariable = false;
   const resolved = text.replace(
     REFERENCE,
@@ -33,18 +40,18 @@ export function resolveVariables(text: string, source: VariableSource): Resolved
       isVariable = true;
       if (file !== undefined) {
         try {
-          return source.readFile(file).replace(/\r?\n$/, '');
+          return given(source.readFile(file).replace(/\r?\n$/, ''));
         } catch {
           missing.push(`the file ${file} cannot be read`);
           return whole;
         }
       }
       const value = source.env[name ?? ''];
-      if (value !== undefined && (value !== '' || fallback === undefined)) return value;
-      if (fallback !== undefined) return fallback;
+      if (value !== undefined && (value !== '' || fallback === undefined)) return given(value);
+      if (fallback !== undefined) return given(fallback);
       missing.push(`the variable ${name} is not set`);
       return whole;
     },
   );
-  return { text: resolved, isVariable, missing };
+  return { text: resolved, isVariable, values, missing };
 }

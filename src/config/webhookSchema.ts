@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { EVENT_FORMATS } from '../core/eventFormat.ts';
 import { count, duration, secret, url } from './fields.ts';
+import { backlogSchema, brakeSchema } from './queueSchema.ts';
 
 export const EVENT_KINDS = ['created', 'updated', 'deleted', 'truncated'] as const;
 export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -106,6 +107,8 @@ const settings = {
     .enum(['pause', 'fail'])
     .optional()
     .describe('After a 410 response. Default: pause; fail where the url is a template.'),
+  brake: brakeSchema.default(null),
+  backlog: backlogSchema.prefault({}),
   concurrency: count(1, 1_000).default(8).describe('Requests in flight at once, over all processes.'),
   rate_limit: z
     .strictObject({ max: count(1, 100_000), per: duration(100, DAY_MS) })

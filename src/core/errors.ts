@@ -63,6 +63,26 @@ const catalogue = {
     meaning: 'The queue would live in the database that is watched, and its writes in the watched WAL.',
     remedy: 'give queue.url another database, or set queue.same_database: true',
   },
+  QUEUE_HELD: {
+    exit: 1,
+    meaning: 'The backlog of a webhook is full and holds the stream, as backlog.then = hold says.',
+    remedy: 'mend the receiver of the webhook, or set backlog.then: overflow',
+  },
+  QUEUE_KEY_MISSING: {
+    exit: 1,
+    meaning: 'An Event in the queue cannot be read with the keys at hand.',
+    remedy: 'add the key it was sealed with to the list of queue.encryption_key',
+  },
+  QUEUE_EVICTS: {
+    exit: 1,
+    meaning: 'The Redis of the queue may throw keys away when its memory is full.',
+    remedy: 'CONFIG SET maxmemory-policy noeviction; CONFIG REWRITE -- or queue.require_noeviction: false',
+  },
+  QUEUE_LOST: {
+    exit: 1,
+    meaning: "The queue's store holds less than it did: it was emptied, replaced or restored.",
+    remedy: 'walhook setup --accept-gap, after reading what was lost',
+  },
   NOT_MY_QUEUE: {
     exit: 1,
     meaning: 'The queue belongs to another database, slot or environment.',
@@ -154,6 +174,26 @@ const catalogue = {
     meaning: 'No webhook of that name is configured.',
     remedy: 'walhook validate lists the names in the file',
   },
+  WEBHOOK_INVALID: {
+    exit: 1,
+    meaning: 'A webhook kept as a row cannot be what was written; each mistake is named.',
+    remedy: 'mend what is named',
+  },
+  ROW_INVALID: {
+    exit: 1,
+    meaning: 'A row of walhook.webhook is not in force, or cannot be delivered for; each mistake is named.',
+    remedy: 'mend the row: update walhook.webhook set … where name = …',
+  },
+  ROWS_UNAVAILABLE: {
+    exit: 1,
+    meaning: 'Webhooks cannot be kept as rows: the table is not there, or the role may not write it.',
+    remedy: 'run walhook setup, and grant walhook_editor to the role',
+  },
+  DELIVERY_UNKNOWN: {
+    exit: 1,
+    meaning: 'There is no Delivery of that id, or the log does not hold it any more.',
+    remedy: 'walhook deliveries list',
+  },
   EVENT_INVALID: {
     exit: 2,
     meaning: 'The Event given is not of the documented shape.',
@@ -218,6 +258,71 @@ const catalogue = {
     exit: 3,
     meaning: 'There is no running demo to send SQL to.',
     remedy: 'npm run demo, in another shell',
+  },
+  ADMIN_UNPROTECTED: {
+    exit: 2,
+    meaning: 'The admin server would be open to the network without any token.',
+    remedy: 'give admin.tokens an entry, or let admin.listen be 127.0.0.1:8080',
+  },
+  ADMIN_LISTEN: {
+    exit: 1,
+    meaning: 'The admin server cannot listen on its address.',
+    remedy: 'set admin.listen or admin.metrics to a free port of this machine, or admin: false',
+  },
+  UNAUTHORIZED: {
+    exit: 1,
+    meaning: 'The request to the admin server bears no token that it knows.',
+    remedy: 'send Authorization: Bearer with a token of admin.tokens, or log in',
+  },
+  FORBIDDEN: {
+    exit: 1,
+    meaning: "The token's role may not do this.",
+    remedy: 'use a token of a higher role: viewer reads, operator resends and pauses, admin edits',
+  },
+  HOST_REFUSED: {
+    exit: 1,
+    meaning: 'The request names a host that the admin server does not answer for.',
+    remedy: 'add the name to admin.hosts',
+  },
+  CROSS_SITE: {
+    exit: 1,
+    meaning: 'The request may come from another site: it bears no valid CSRF token or another origin.',
+    remedy: 'reload the page and repeat, or send a Bearer token',
+  },
+  RATE_LIMITED: {
+    exit: 1,
+    meaning: 'Too many attempts from this address.',
+    remedy: 'wait a minute',
+  },
+  NOT_FOUND: {
+    exit: 1,
+    meaning: 'There is nothing at this address of the admin server.',
+    remedy: 'see /api/openapi.json for what there is',
+  },
+  REQUEST_INVALID: {
+    exit: 2,
+    meaning: 'The request is not of the documented shape.',
+    remedy: 'see /api/openapi.json',
+  },
+  WEBHOOK_READ_ONLY: {
+    exit: 1,
+    meaning: 'The webhook is defined in the configuration file and cannot be edited here.',
+    remedy: 'edit the file, then POST /-/reload or send SIGHUP',
+  },
+  WEBHOOK_NOT_READY: {
+    exit: 1,
+    meaning: 'There is nothing to try the webhook with.',
+    remedy: 'change a row that it watches, or give an Event',
+  },
+  RELOAD_UNAVAILABLE: {
+    exit: 1,
+    meaning: 'This process has no configuration file that it could read again.',
+    remedy: 'restart it with the new configuration',
+  },
+  RELOAD_NEEDS_RESTART: {
+    exit: 1,
+    meaning: 'The configuration changes what cannot change while walhook runs; the old one stays.',
+    remedy: 'restart walhook, or undo the change of the keys named',
   },
   UNEXPECTED: {
     exit: 1,

@@ -6,7 +6,7 @@
 import { describeIssue, formatPath } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { rowSchema, type WebhookConfig, webhookSchema, withoutFileOnly } from '../config/webhookSchema.ts';
-import { toWalhookError } from '../core/errors.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
 import { staticOrigin } from '../deliver/url.ts';
 import { excludedInWebhook } from './checkConfig.ts';
 import type { WebhookRow } from './webhookRow.ts';
@@ -115,15 +115,11 @@ export function defineRow(row: WebhookRow, key: string, rules: RowRules): Webhoo
   const { name, models, events, url } = own;
   const plain = webhookSchema.parse({ name, models, events, url });
   const secret = secretName === undefined ? null : rules.secrets[secretName];
-  if (secret === undefined) throw new Error(`no secret ${secretName}`);
-  const { match, deliver } = defineWebhook(
-    { ...plain, ...rules.defaults, ...own, secret },
-    key,
-    [name],
-    () => undefined,
-  );
+  if (secret === undefined) throw new WalhookError('CONFIG_INVALID', 'expected a secret of that name');
+  const whole = { ...plain, ...rules.defaults, ...own, secret };
+  const definition = defineWebhook(whole, key, [], () => undefined);
   // A loopback address is allowed by being written in the file; rows are bound by the policy.
-  return { match, deliver: { ...deliver, writtenLoopback: null } };
+  return { ...definition, deliver: { ...definition.deliver, writtenLoopback: null } };
 }
 
 /** A row as it stands: a Webhook, or what is wrong with it. */

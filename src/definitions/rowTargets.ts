@@ -7,7 +7,7 @@ import { type Json, stringifyJson } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
 import { judgeRow, type RowRules, rowRulesOf } from './defineRow.ts';
-import { type PublishedRow, readPublished } from './published.ts';
+import { type Published, type PublishedRow, readPublished } from './published.ts';
 
 interface Known {
   /** What it was made of. */
@@ -17,33 +17,57 @@ interface Known {
 }
 
 export class RowTargets {
-  readonly #rules: RowRules;
-  readonly #taken: ReadonlySet<string>;
   readonly #log: Logger;
+  #rules: RowRules;
+  #taken: ReadonlySet<string> = new Set();
   #known: ReadonlyMap<string, Known> = new Map();
-  #read: string | null = null;
+  #read: Published = readPublished(null);
+  #text: string | null = null;
+  #braked: ReadonlySet<string> = new Set();
 
-  /** @param taken keys of the file's webhooks, which win */
-  constructor(config: Config, taken: readonly string[], log: Logger) {
+  constructor(config: Config, log: Logger) {
     this.#rules = rowRulesOf(config);
-    this.#taken = new Set(taken);
     this.#log = log;
   }
 
+  /** Keys of all rows, whether in force or not: their Deliveries are no orphans. */
+  get keys(): readonly string[] {
+    return this.#read.rows.map(({ key }) => key);
+  }
+
   /**
-   * Reads what is published.
+   * Another file is in force.
    *
-   * @returns the targets of rows that are in force and enabled: what is queued for others waits; null where
-   *   nothing has changed since it was last read
+   * @param taken keys of its webhooks, which win
    */
-  read(definitions: string | null): DeliverTarget[] | null {
-    if (definitions === this.#read) return null;
-    this.#read = definitions;
-    const { rows, defaults } = readPublished(definitions);
+  reload(config: Config, taken: readonly string[]): void {
+    this.#rules = rowRulesOf(config);
+    this.#taken = new Set(taken);
+    this.#known = new Map();
+  }
+
+  /** Reads what is published. Returns whether it is other than before. */
+  read(definitions: string | null): boolean {
+    if (definitions === this.#text) return false;
+    this.#text = definitions;
+    this.#read = readPublished(definitions);
+    return true;
+  }
+
+  /** Takes the ids of rows that send nothing for now. Returns whether they are others than before. */
+  brake(ids: ReadonlySet<string>): boolean {
+    const isSame = ids.size === this.#braked.size && [...ids].every((id) => this.#braked.has(id));
+    this.#braked = ids;
+    return !isSame;
+  }
+
+  /** Of rows that are in force and enabled: what is queued for others waits. */
+  targets(): DeliverTarget[] {
+    const { rows, defaults } = this.#read;
     const isWanted = (row: PublishedRow) =>
       row.problems === undefined && row.values['enabled'] !== false && !this.#taken.has(row.key);
     this.#known = new Map(rows.filter(isWanted).map((row) => [row.id, this.#targetOf(row, defaults)]));
-    return [...this.#known.values()].flatMap(({ target }) => target ?? []);
+    return [...this.#known].flatMap(([id, { target }]) => (this.#braked.has(id) ? [] : (target ?? [])));
   }
 
   #targetOf(row: PublishedRow, defaults: RowRules['defaults']): Known {

@@ -45,6 +45,8 @@ export const ROW_COLUMNS: Readonly<Record<string, ColumnKind>> = {
   retry: 'json',
   concurrency: 'number',
   rate_limit: 'json',
+  brake: 'json',
+  backlog: 'json',
   on_gone: 'text',
   ordering: 'text',
 };

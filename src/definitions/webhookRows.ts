@@ -26,6 +26,8 @@ export interface WebhookRowsOptions {
   /** Rows of another line of history say nothing of this one: setup sends them anew. */
   readonly generation: string;
   readonly matcherOf: (webhooks: readonly WebhookDefinition[]) => Matcher;
+  /** Told of what is in force whenever it is asked for. */
+  readonly onInForce: (webhooks: readonly WebhookDefinition[]) => void;
   readonly log: Logger;
 }
 
@@ -86,9 +88,15 @@ export class WebhookRows {
     this.#options.log.info({}, 'no webhook is kept as a row any more: walhook.webhook was truncated');
   }
 
+  /** Ids of the rows that are enabled, as far as the stream has told. */
+  get enabledIds(): string[] {
+    return [...this.#rows.values()].flatMap(({ row }) => (row.values['enabled'] === false ? [] : [row.id]));
+  }
+
   current(): InForce {
-    const { webhooks, matcherOf, generation } = this.#options;
+    const { webhooks, matcherOf, generation, onInForce } = this.#options;
     const all = [...webhooks, ...this.#valid()];
+    onInForce(all);
     const rows = [...this.#rows.values()].map(({ row, judged }): PublishedRow => {
       const problems = this.#problemsOf(row, judged);
       return {

@@ -13,6 +13,7 @@ import { writtenLoopbackOf } from '../deliver/addresses/policy.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
 import { readChecked, readTls } from '../deliver/tlsFiles.ts';
 import { parseRequestUrl, staticOrigin } from '../deliver/url.ts';
+import type { Bounds } from '../enqueue/bounds.ts';
 import type { Conditions } from '../match/conditions/condition.ts';
 import { parseConditions } from '../match/conditions/parse.ts';
 import type { MatchTarget } from '../match/match.ts';
@@ -23,6 +24,7 @@ import { type PublishedRows, readPublished } from './published.ts';
 export interface WebhookDefinition {
   readonly match: MatchTarget;
   readonly deliver: DeliverTarget;
+  readonly bounds: Bounds;
 }
 
 /** Thrown never, returned always: what is wrong with a webhook beyond its shape. */
@@ -162,6 +164,10 @@ export function defineWebhook(
       collapse: webhook.collapse ?? null,
       ordersRows: webhook.ordering === 'row',
     },
+    bounds: {
+      backlog: { max: webhook.backlog.max, bytes: webhook.backlog.bytes, rule: webhook.backlog.then },
+      brake: webhook.brake === null ? null : { max: webhook.brake.max, perMs: webhook.brake.per },
+    },
     deliver: {
       key,
       name: webhook.name,
@@ -273,7 +279,7 @@ function secretsOf({ secret }: WebhookConfig): Secret[] {
 }
 
 /** What stands in the queue's store of each Webhook. No URL, header or secret of the file is among it. */
-interface PublishedWebhook {
+export interface PublishedWebhook {
   readonly name: string;
   readonly key: string;
   readonly enabled: boolean;
@@ -309,6 +315,12 @@ export function publishDefinitions(
   const retired = [...remembered].flatMap(([name, key]) => (names.has(name) ? [] : [{ name, key }]));
   const kept = retired.length === 0 ? {} : { retired: retired.slice(-MAX_RETIRED) };
   return stringifyJson({ v: 1, webhooks: published, ...kept, ...rows } as unknown as Json);
+}
+
+/** The webhooks in force, as the capturing process published them. */
+export function readDefinitions(definitions: string | null): readonly PublishedWebhook[] {
+  if (definitions === null) return [];
+  return (JSON.parse(definitions) as { webhooks: readonly PublishedWebhook[] }).webhooks;
 }
 
 /** Name → key of the Webhooks that the store knows, or has known. */

@@ -65,6 +65,7 @@ function sentRequest(
     ]),
     // Without a template the body is the Event, which the Delivery holds already.
     body: body === null ? null : mask(request.body.toString('utf8')),
+    bodyIs: body === null ? 'event' : 'whole',
     bodyBytes: request.body.length,
   };
 }

@@ -9,7 +9,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverStore } from '../queue/store.ts';
-import { type AddressGuard, type DeliverTarget, Lane } from './lane.ts';
+import { type AddressGuard, type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
 import { Reporter } from './reporter.ts';
 
 export interface DelivererOptions {
@@ -22,6 +22,8 @@ export interface DelivererOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoint;
+  /** Told of every Attempt, for the metrics. */
+  readonly onAttempt?: (sample: AttemptSample) => void;
   /** How long requests in flight may take after the signal. */
   readonly shutdownMs: number;
 }
@@ -40,6 +42,8 @@ export class Deliverer {
   readonly #reporter: Reporter;
   #targets: ReadonlyMap<string, DeliverTarget>;
   readonly #lanes = new Map<string, Lane>();
+  /** Lanes of definitions that were replaced, until their requests in flight have ended. */
+  readonly #retired = new Set<Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   readonly #abort = new AbortController();
   #nextHeartbeatMs = 0;
@@ -70,26 +74,29 @@ export class Deliverer {
   }
 
   /**
-   * Delivers for these from now on. What changed ends what it has in flight as it was and goes on as it is;
-   * what is gone does the same and stops, and its Deliveries wait.
+   * Takes the targets of a reload, or of rows that changed: what is in flight ends as it began, everything else is sent as the new
+   * definitions say.
    */
-  retarget(targets: readonly DeliverTarget[]): void {
-    if (this.#isStopping) return;
+  replaceTargets(targets: readonly DeliverTarget[]): void {
     this.#targets = new Map(targets.map((target) => [target.key, target]));
-    for (const [key, lane] of this.#lanes) {
-      if (this.#targets.get(key) !== lane.target) void this.#renew(key, lane);
+    const changed = [...this.#lanes].filter(([key, lane]) => this.#targets.get(key) !== lane.target);
+    for (const [key, lane] of changed) {
+      this.#lanes.delete(key);
+      void this.#retire(lane);
     }
+    this.wake([...this.#targets.keys()]);
   }
 
-  async #renew(key: string, lane: Lane): Promise<void> {
+  async #retire(lane: Lane): Promise<void> {
+    this.#retired.add(lane);
     await lane.stop();
-    // The drain at the end, or the end of a lingering, sees to it.
-    if (this.#isStopping || this.#lanes.get(key) !== lane) return;
-    clearTimeout(this.#lingering.get(key));
-    this.#lingering.delete(key);
-    this.#lanes.delete(key);
     await lane.close();
-    this.wake([key]);
+    this.#retired.delete(lane);
+    this.wake([...this.#targets.keys()]);
+  }
+
+  get #allLanes(): Lane[] {
+    return [...this.#lanes.values(), ...this.#retired];
   }
 
   /** Other processes say that there is work for these Webhooks, or that they were paused or resumed. */
@@ -124,7 +131,12 @@ export class Deliverer {
   /** Polling finds everything a second later where the store cannot tell. */
   async #listen(): Promise<void> {
     if (this.#isListening) return;
-    await this.#options.store.onWake((webhooks) => this.#review(webhooks));
+    await this.#options.store.onWake(
+      (webhooks) => this.#review(webhooks),
+      (cancelled) => {
+        for (const lane of this.#allLanes) lane.cancel(cancelled);
+      },
+    );
     this.#isListening = true;
   }
 
@@ -169,7 +181,7 @@ export class Deliverer {
     await store.heartbeat(process, clock.now(), TIME_TO_LIVE_MS);
     if (!wasAlive) {
       // What was in hand may have been taken by another process meanwhile.
-      for (const lane of this.#lanes.values()) lane.forget();
+      for (const lane of this.#allLanes) lane.forget();
       this.#isInDoubt = true;
       await this.#recover();
     }
@@ -182,7 +194,7 @@ export class Deliverer {
   async #recover(): Promise<void> {
     if (!this.#isInDoubt) return;
     const { store, process } = this.#options;
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#allLanes;
     try {
       // A claim under way would look like one whose answer was lost.
       await Promise.all(lanes.map((lane) => lane.hold()));
@@ -203,7 +215,7 @@ export class Deliverer {
     const { shutdownMs, log } = this.#options;
     this.#isStopping = true;
     for (const timer of this.#lingering.values()) clearTimeout(timer);
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#allLanes;
     const drained = new AbortController();
     const beating = this.#beatUntil(drained.signal);
     const stopped = Promise.allSettled(lanes.map((lane) => lane.stop()));

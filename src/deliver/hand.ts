@@ -85,6 +85,28 @@ export class Hand {
     return { isLast: job.left === 0, isReturned };
   }
 
+  /**
+   * Drops Deliveries of a job that were not begun, and are not to be.
+   *
+   * @param mask bit i for delivery i
+   */
+  cancel(
+    id: string,
+    mask: number,
+  ): { readonly claimed: ClaimedJob; readonly index: number; readonly isLast: boolean }[] {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return [];
+    const isCancelled = (item: Item) => item.job === job && ((mask >> item.index) & 1) === 1;
+    const dropped = [...this.#first, ...this.#retries].filter(isCancelled);
+    this.#first = this.#first.filter((item) => !isCancelled(item));
+    this.#retries = this.#retries.filter((item) => !isCancelled(item));
+    return dropped.map(({ index }) => {
+      job.left -= 1;
+      if (job.left === 0) this.#jobs.delete(id);
+      return { claimed: job.claimed, index, isLast: job.left === 0 };
+    });
+  }
+
   /** Drops what was not begun. Returns the jobs of which nothing is in flight: they can go back at once. */
   drop(): ClaimedJob[] {
     for (const { job } of [...this.#first, ...this.#retries]) job.isDropped = true;

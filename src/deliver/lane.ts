@@ -9,7 +9,7 @@ import { toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Secret } from '../core/secret.ts';
-import type { ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
+import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
 import { recordAttempt } from './attemptRecord.ts';
 import { type Demand, Gate } from './flow/gate.ts';
@@ -46,6 +46,16 @@ export interface AddressGuard {
   readonly resolve: Resolve;
 }
 
+/** An Attempt as the metrics count it. */
+export interface AttemptSample {
+  /** The Webhook's key. */
+  readonly webhook: string;
+  readonly outcome: Outcome['kind'];
+  readonly durationMs: number;
+  /** Since the commit. */
+  readonly ageMs: number;
+}
+
 export interface LaneOptions {
   readonly store: DeliverStore;
   readonly process: string;
@@ -59,6 +69,8 @@ export interface LaneOptions {
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */
   readonly abortSignal: AbortSignal;
+  /** Told of every Attempt, for the metrics. */
+  readonly onAttempt?: (sample: AttemptSample) => void;
   /** Called when nothing is left to do here. */
   readonly onIdle: () => void;
   /** An answer of the store was lost: what this process owns there may be more than it knows. */
@@ -139,6 +151,14 @@ export class Lane {
   /** Forgets what was not begun: it is another process's by now. */
   forget(): void {
     this.#hand.drop();
+  }
+
+  /** Drops Deliveries that were cancelled; one that is in flight is not cut off. */
+  cancel({ job, mask }: CancelledInJob): void {
+    for (const { claimed, index, isLast } of this.#hand.cancel(job, mask)) {
+      this.#report({ job: claimed, index, outcome: { kind: 'cancelled' }, isLast });
+    }
+    this.#pump();
   }
 
   /** While held, nothing is taken; resolves when no answer of the store is outstanding. */
@@ -290,6 +310,7 @@ export class Lane {
       const outcome = this.#outcomeOf(claimed, item.index, result);
       const durationMs = clock.monotonic() - startedMs;
       this.#tell(claimed, item.index, outcome, durationMs);
+      this.#count(claimed, item.index, outcome, durationMs);
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
@@ -298,6 +319,13 @@ export class Lane {
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pump();
+  }
+
+  #count(job: ClaimedJob, index: number, { kind: outcome }: Outcome, durationMs: number): void {
+    const { clock, onAttempt } = this.#options;
+    const now = clock.now();
+    const ageMs = now - (job.deliveries[index]?.committedAtMs ?? now);
+    onAttempt?.({ webhook: this.#target.key, outcome, durationMs, ageMs });
   }
 
   #report(report: Parameters<Reporter['add']>[0]): void {
@@ -334,7 +362,8 @@ export class Lane {
     let request: PreparedRequest;
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
-      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent });
+      const isResend = job.isResend === true;
+      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent, isResend });
     } catch (error) {
       return { result: unsendable(error), request: null };
     }
@@ -368,7 +397,8 @@ export class Lane {
     if (outcome.kind === 'delivered') log.debug(fields, 'delivered');
     else if (outcome.kind === 'retry')
       log.info({ ...fields, due: new Date(outcome.dueMs).toISOString() }, 'to be retried');
-    else log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
+    else if (outcome.kind === 'failed')
+      log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
 }
 

@@ -46,6 +46,13 @@ export interface RequestMoment {
   readonly nowMs: number;
   /** `walhook/0.1.0` */
   readonly userAgent: string;
+  /** Sent again by hand. */
+  readonly isResend?: boolean;
+}
+
+/** No transaction has the number 0: that of a row that was read and not streamed. */
+function isReplay({ xid, lsn }: QueuedDelivery): boolean {
+  return xid === 0 && lsn !== '0/0';
 }
 
 /** Renders and signs. Throws TEMPLATE_FAILED, URL_INVALID or HEADER_INVALID. */
@@ -87,6 +94,9 @@ export function prepareRequest(
       ...custom,
       ['webhook-id', id],
       ['webhook-timestamp', String(timestamp)],
+      ...(moment.isResend === true ? [['webhook-resend', '1'] as const] : []),
+      ...(delivery.isTest === true ? [['webhook-test', '1'] as const] : []),
+      ...(isReplay(delivery) ? [['webhook-replay', '1'] as const] : []),
       ...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body),
     ],
     body,

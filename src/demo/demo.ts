@@ -25,6 +25,8 @@ export interface RunningDemo {
   /** The watched database, for whoever wants to try by hand. */
   readonly url: string;
   readonly inbox: Inbox;
+  /** Where the page is; empty until it is open. */
+  readonly adminUrl: () => string;
   /** Runs a step as its user, in a transaction of its own. */
   run(step: Step): Promise<void>;
   /** Rejects when the daemon ends by itself. */
@@ -65,12 +67,18 @@ export async function startDemo({ version, log, progress }: DemoParts): Promise<
     scope.defer(() => rm(demoFile(), { force: true }));
 
     progress('starting walhook');
+    let adminUrl = '';
     const stop = new AbortController();
     const ended = runDaemon(
       {
         loaded,
         services: servicesOf(loaded),
-        roles: ['capture', 'deliver'],
+        roles: ['capture', 'deliver', 'admin'],
+        reread: null,
+        onHangup: () => undefined,
+        onAdmin: (address) => {
+          adminUrl = address;
+        },
         version,
         clock: systemClock,
         log,
@@ -86,7 +94,14 @@ export async function startDemo({ version, log, progress }: DemoParts): Promise<
         STOP_TIMEOUT_MS,
       );
     });
-    return { url, inbox, ended, run: (step) => runStep(client, step), stop: () => scope.close() };
+    return {
+      url,
+      inbox,
+      ended,
+      adminUrl: () => adminUrl,
+      run: (step) => runStep(client, step),
+      stop: () => scope.close(),
+    };
   } catch (error) {
     await scope.close();
     throw error;
@@ -136,6 +151,7 @@ function demoConfig(url: string, queueUrl: string, inboxUrl: string): LoadedConf
     environment: 'demo',
     postgres: { url },
     queue: { url: queueUrl },
+    admin: { listen: '127.0.0.1:0' },
     webhooks: [
       { name: 'everything', models: ['*'], events: ['created', 'updated', 'deleted'], url: inboxUrl },
     ],

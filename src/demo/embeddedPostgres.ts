@@ -14,10 +14,12 @@ import {
   chmod,
   chown,
   cp,
+  lchown,
   lstat,
   mkdir,
   mkdtemp,
   open,
+  readdir,
   readFile,
   rename,
   rm,
@@ -42,6 +44,12 @@ export interface EmbeddedPostgres {
   readonly logFile: string;
   /** A connection URL for one of the server's databases. */
   url(database: string): string;
+  /**
+   * Stops the server with a signal, SIGQUIT being a crash, and starts it again on its port and its files.
+   *
+   * @param between what is done to the files meanwhile
+   */
+  restart(signal: 'SIGINT' | 'SIGQUIT', between?: (folder: string) => Promise<void>): Promise<void>;
   /** Stops the server and removes its files. Repeatable. */
   stop(): Promise<void>;
 }
@@ -76,9 +84,26 @@ export async function startEmbeddedPostgres(
     const data = path.join(folder, 'data');
     await initialise(root, data, passwordFile, run);
     const port = await freePort();
-    const server = await launch(root, data, port, logFile, options.settings ?? {}, run);
+    const settings = options.settings ?? {};
+    let server = await launch(root, data, port, logFile, settings, run);
     const url = (database: string) => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
     let stopping: Promise<void> | null = null;
+    const own = async (owned: string) => {
+      if (!isRoot) return;
+      for (const entry of await readdir(owned, { recursive: true })) {
+        await lchown(path.join(owned, entry), NOBODY, NOBODY);
+      }
+      await lchown(owned, NOBODY, NOBODY);
+    };
+    const restart: EmbeddedPostgres['restart'] = async (signal, between = () => Promise.resolve()) => {
+      const ended = once(server, 'close');
+      server.kill(signal);
+      await ended;
+      await between(data);
+      await own(data);
+      server = await launch(root, data, port, logFile, settings, run);
+      await untilReady(url('postgres'), server, logFile);
+    };
     const stop = () => {
       stopping ??= stopServer(server).then(() => rm(folder, { recursive: true, force: true }));
       return stopping;
@@ -87,7 +112,7 @@ export async function startEmbeddedPostgres(
       await stopServer(server);
       throw error;
     });
-    return { host: '127.0.0.1', port, user: 'postgres', password, logFile, url, stop };
+    return { host: '127.0.0.1', port, user: 'postgres', password, logFile, url, restart, stop };
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;

@@ -20,6 +20,8 @@ export interface Inbox {
   close(): Promise<void>;
 }
 
+const MAX_KEPT = 1_000;
+
 export async function openInbox(): Promise<Inbox> {
   const arrived: Arrival[] = [];
   const seen = new Set<string>();
@@ -31,6 +33,8 @@ export async function openInbox(): Promise<Inbox> {
       if (seen.has(arrival.id)) return;
       seen.add(arrival.id);
       arrived.push(arrival);
+      // The demo may go on for days.
+      if (arrived.length > MAX_KEPT) seen.delete(arrived.shift()?.id ?? '');
       for (const listener of listeners) listener(arrival);
     });
   });

@@ -6,7 +6,7 @@
  * is shared by many. What waits here is bounded: `ready` resolves when there is room.
  *
  * What is added is staged until `advance` says which position covers it: a flush stores Deliveries and the
- * position behind them together, never one without the other. A flush that failed is repeated as it was,
+ * position behind them together, and never a position without what lies before it. A flush that failed is repeated as it was,
  * until it is stored or the daemon stops. Only then is its position settled.
  */
 
@@ -17,7 +17,7 @@ import type { Failpoint } from '../core/failpoint.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type QueuedDelivery, toBatches } from '../queue/delivery.ts';
-import type { CaptureStore, FailedDelivery, Flush } from '../queue/store.ts';
+import type { CaptureStore, FailedDelivery, Flush, FlushResult } from '../queue/store.ts';
 import { formatPosition, isAfter, type Position } from './position.ts';
 
 export interface EnqueuerOptions {
@@ -47,6 +47,9 @@ const MAX_WAITING_DELIVERIES = 5_000;
 /** Where nothing matches, the position is stored this often: the acknowledgement never runs ahead of it. */
 const IDLE_FLUSH_MS = 1_000;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
+/** How often a held flush is tried again, and every how many tries that is told. */
+const HELD_MS = 200;
+const HELD_TOLD_EVERY = 50;
 
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
@@ -67,6 +70,8 @@ export class Enqueuer {
   #running: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
   #failure: { readonly error: unknown } | null = null;
+  /** Called when what waits now is stored. */
+  #onStored: (() => void)[] = [];
 
   constructor(options: EnqueuerOptions) {
     this.#options = options;
@@ -109,14 +114,40 @@ export class Enqueuer {
     this.#cover();
   }
 
+  /**
+   * Puts in Deliveries that belong to no position: those of a replay. Resolves when they are stored; throws
+   * what ended the flushing. Where the answer of the store is lost, they may be stored twice, under one id.
+   */
+  async insert(
+    deliveries: readonly { readonly webhook: string; readonly delivery: QueuedDelivery }[],
+    failed: readonly FailedDelivery[],
+  ): Promise<void> {
+    if (deliveries.length + failed.length === 0) return;
+    await this.makeRoom();
+    const stored = new Promise<void>((resolve) => this.#onStored.push(resolve));
+    for (const { webhook, delivery } of deliveries) this.#wait(webhook, delivery);
+    this.#failed.push(...failed);
+    this.#waitingDeliveries += deliveries.length + failed.length;
+    this.flush();
+    while (this.#failure === null) {
+      const running = this.#running ?? Promise.resolve();
+      const isStored = await Promise.race([stored.then(() => true), running.then(() => false)]);
+      if (isStored) return;
+      this.flush();
+    }
+    throw this.#failure.error;
+  }
+
+  #wait(webhook: string, delivery: QueuedDelivery): void {
+    const list = this.#waiting.get(webhook);
+    if (list === undefined) this.#waiting.set(webhook, [delivery]);
+    else list.push(delivery);
+    this.#waitingBytes += delivery.json.length;
+  }
+
   /** What was added goes with the next flush. */
   #cover(): void {
-    for (const { webhook, delivery } of this.#staged) {
-      const list = this.#waiting.get(webhook);
-      if (list === undefined) this.#waiting.set(webhook, [delivery]);
-      else list.push(delivery);
-      this.#waitingBytes += delivery.json.length;
-    }
+    for (const { webhook, delivery } of this.#staged) this.#wait(webhook, delivery);
     for (const { delivery } of this.#stagedFailed) this.#waitingBytes += delivery.json.length;
     this.#waitingDeliveries += this.#staged.length + this.#stagedFailed.length;
     this.#failed.push(...this.#stagedFailed);
@@ -145,6 +176,15 @@ export class Enqueuer {
   async ready(): Promise<void> {
     while (this.#running !== null && this.#isFull()) await this.#running;
     if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /**
+   * Lets what was added so far go ahead of its position, where a Transaction is too much for one flush. A crash
+   * before the position follows repeats these Deliveries, under the ids that they have.
+   */
+  async spill(): Promise<void> {
+    this.#cover();
+    await this.makeRoom();
   }
 
   /** Starts a flush only where there is no room for more, and waits until there is. */
@@ -217,6 +257,8 @@ export class Enqueuer {
       failed: this.#failed,
       definitions: this.#definitions,
     };
+    const onStored = this.#onStored;
+    this.#onStored = [];
     this.#waiting = new Map();
     this.#failed = [];
     this.#waitingBytes = 0;
@@ -239,15 +281,23 @@ export class Enqueuer {
     this.#storedAtMs = clock.monotonic();
     if (flush.definitions !== null) onPublished?.(flush.definitions);
     if (settles !== null) onSettled(settles);
+    for (const tell of onStored) tell();
     if (waiting.size > 0) onQueued([...waiting.keys()]);
   }
 
   /** Repeats a flush until it is stored. Only the store being gone holds the stream, and it says so. */
-  async #persist(store: () => Promise<'done' | 'fenced'>): Promise<'done' | 'fenced'> {
+  async #persist(store: () => Promise<FlushResult>): Promise<'done' | 'fenced'> {
     const { clock, log, signal } = this.#options;
     for (let tries = 1; ; tries += 1) {
       try {
         const result = await store();
+        if (result === 'held') {
+          if (tries % HELD_TOLD_EVERY === 1)
+            log.warn({ tries }, 'the stream is held: a webhook with backlog.then = hold is at its bound');
+          if (signal.aborted) throw new WalhookError('QUEUE_HELD', 'stopped while a backlog held the stream');
+          await clock.sleep(HELD_MS, signal);
+          continue;
+        }
         if (tries > 1) log.info({ tries }, 'queue reached again');
         return result;
       } catch (error) {

@@ -17,8 +17,10 @@ export interface SentRequest {
   readonly url: string;
   /** In the order in which they were sent. */
   readonly headers: HeaderList;
-  /** null: the Event's own JSON text, which the Delivery holds already (or what `log.payloads` left out). */
+  /** As text; null unless `bodyIs` is whole or cut. */
   readonly body: string | null;
+  /** event: the Event's own JSON text, which the Delivery holds already · absent: not kept (`log.payloads`). */
+  readonly bodyIs: 'event' | 'whole' | 'cut' | 'absent';
   /** Bytes sent as body. */
   readonly bodyBytes: number;
 }

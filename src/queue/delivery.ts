@@ -33,6 +33,8 @@ export interface QueuedDelivery {
   readonly frozen?: FrozenPayload;
   /** The rows whose earlier Deliveries go first (see rows.ts); absent where order does not matter. */
   readonly rows?: readonly string[];
+  /** A sample sent by hand, marked `webhook-test: 1`. */
+  readonly isTest?: true;
 }
 
 export interface FrozenPayload {
@@ -56,6 +58,8 @@ export interface Batch {
   readonly lastId: string;
   /** Of its one Delivery, where order matters; else empty. */
   readonly rows: readonly string[];
+  /** Commit time of the last one, milliseconds since the Unix epoch. */
+  readonly lastMs: number;
   readonly payload: string;
 }
 
@@ -75,6 +79,7 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
       firstId: first.eventId,
       lastId: last.eventId,
       rows: first.rows ?? [],
+      lastMs: last.committedAtMs,
       payload: encodePayload(current),
     });
     current = [];
@@ -96,7 +101,10 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
 /** Format of a payload. A newer version still reads the older ones. */
 const PAYLOAD_VERSION = 1;
 
-/** What stands in a payload's first line for each Delivery; `n` is the length of its Event in UTF-16 units. */
+/**
+ * What stands in a payload's first line for each Delivery; `n` is the length of its Event in UTF-16 units, `b`
+ * its bytes where they are more.
+ */
 interface Head {
   readonly i: string;
   readonly m: string;
@@ -110,12 +118,31 @@ interface Head {
   readonly n: number;
   /** Absent for walhook's own format; a version that does not know it converts without it. */
   readonly f?: FrozenPayload;
+  readonly b?: number;
+  readonly test?: true;
 }
 
 /** One line of JSON that describes the Deliveries, then their Events one after the other, untouched. */
 export function encodePayload(deliveries: readonly QueuedDelivery[]): string {
-  const heads = deliveries.map(
-    (delivery): Head => ({
+  return `${encodeHead(deliveries)}\n${eventsOf(deliveries)}`;
+}
+
+/** The inverse of {@link encodePayload}. Throws QUEUE_VERSION on a format of a newer version. */
+export function decodePayload(payload: string): QueuedDelivery[] {
+  const { head, events } = splitPayload(payload);
+  return decodeJob(head, events);
+}
+
+/** The line that describes the Deliveries, and their Events. */
+export function splitPayload(payload: string): { readonly head: string; readonly events: string } {
+  const end = payload.indexOf('\n');
+  return { head: payload.slice(0, end), events: payload.slice(end + 1) };
+}
+
+export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
+  const heads = deliveries.map((delivery): Head => {
+    const bytes = Buffer.byteLength(delivery.json);
+    return {
       i: delivery.eventId,
       m: delivery.model,
       s: delivery.schema,
@@ -127,35 +154,70 @@ export function encodePayload(deliveries: readonly QueuedDelivery[]): string {
       c: delivery.committedAtMs,
       n: delivery.json.length,
       ...(delivery.frozen === undefined ? {} : { f: delivery.frozen }),
-    }),
-  );
-  const events = deliveries.map((delivery) => delivery.json).join('');
-  return `${JSON.stringify({ v: PAYLOAD_VERSION, d: heads })}\n${events}`;
+      ...(bytes === delivery.json.length ? {} : { b: bytes }),
+      ...(delivery.isTest === true ? { test: true } : {}),
+    };
+  });
+  return JSON.stringify({ v: PAYLOAD_VERSION, d: heads });
 }
 
-/** The inverse of {@link encodePayload}. Throws QUEUE_VERSION on a format of a newer version. */
-export function decodePayload(payload: string): QueuedDelivery[] {
-  const end = payload.indexOf('\n');
-  const { v, d } = JSON.parse(payload.slice(0, end)) as { v: number; d: readonly Head[] };
+export function eventsOf(deliveries: readonly QueuedDelivery[]): string {
+  return deliveries.map((delivery) => delivery.json).join('');
+}
+
+/** Throws QUEUE_VERSION on a format of a newer version. */
+export function decodeJob(head: string, events: string): QueuedDelivery[] {
+  const { v, d } = JSON.parse(head) as { v: number; d: readonly Head[] };
   if (v !== PAYLOAD_VERSION) {
     throw new WalhookError('QUEUE_VERSION', `expected a job of format ${PAYLOAD_VERSION}, found format ${v}`);
   }
-  let at = end + 1;
-  return d.map((head) => {
-    const json = payload.slice(at, at + head.n);
-    at += head.n;
+  let at = 0;
+  return d.map((one) => {
+    const json = events.slice(at, at + one.n);
+    at += one.n;
     return {
-      eventId: head.i,
-      model: head.m,
-      schema: head.s,
-      table: head.t,
-      key: head.k,
-      requestId: head.r,
-      lsn: head.l,
-      xid: head.x,
-      committedAtMs: head.c,
+      eventId: one.i,
+      model: one.m,
+      schema: one.s,
+      table: one.t,
+      key: one.k,
+      requestId: one.r,
+      lsn: one.l,
+      xid: one.x,
+      committedAtMs: one.c,
       json,
-      ...(head.f === undefined ? {} : { frozen: head.f }),
+      ...(one.f === undefined ? {} : { frozen: one.f }),
+      ...(one.test === true ? { isTest: true } : {}),
     };
   });
+}
+
+/**
+ * What stands in a job in place of a Delivery that was purged: the places of the others, by which a process
+ * may have taken them, stay theirs.
+ */
+export const PURGED: QueuedDelivery = {
+  eventId: '',
+  model: '',
+  schema: '',
+  table: '',
+  key: '',
+  requestId: null,
+  lsn: '0/0',
+  xid: 0,
+  committedAtMs: 0,
+  json: '',
+};
+
+/** Parts of a head as they stand in it, to look for without parsing. */
+export function headTokens(wanted: {
+  readonly eventId?: string | undefined;
+  readonly model?: string | undefined;
+  readonly key?: string | undefined;
+  readonly requestId?: string | undefined;
+}): string[] {
+  const named = { i: wanted.eventId, m: wanted.model, k: wanted.key, r: wanted.requestId };
+  return Object.entries(named).flatMap(([name, value]) =>
+    value === undefined ? [] : [`"${name}":${JSON.stringify(value)}`],
+  );
 }

@@ -57,5 +57,5 @@ export interface Backlog {
    * overflow: nothing further is stored, a Gap is recorded · drop_oldest: the oldest make room, a Gap is
    * recorded · hold: the stream waits.
    */
-  readonly then: 'overflow' | 'drop_oldest' | 'hold';
+  readonly rule: 'overflow' | 'drop_oldest' | 'hold';
 }

@@ -7,11 +7,16 @@
  */
 import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
+import type { Trace } from './entry.ts';
 import type { FlowStore } from './flow.ts';
+import type { Backlog, GapStore } from './gaps.ts';
+import type { InspectStore } from './inspect.ts';
 import type { NoteStore } from './notes.ts';
+import type { OrphanStore } from './orphans.ts';
+import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 
 /** What binds a store to one slot of one database (the other half stands in `walhook.installation`). */
 export interface Installation {
@@ -44,7 +49,17 @@ export interface Flush {
   /** Deliveries that failed before any request was made, e.g. too large to be read. */
   readonly failed: readonly FailedDelivery[];
   readonly definitions: string | null;
+  /** By Webhook; one that is not named has no bound. */
+  readonly backlogs?: ReadonlyMap<string, Backlog>;
+  /** Webhooks that fire more than their brake allows: paused with this flush, what it holds of them waits. */
+  readonly braked?: readonly string[];
 }
+
+/**
+ * held: a Webhook is at its backlog's bound and holds the stream: nothing was stored, try again later ·
+ * fenced: another daemon has taken over, nothing was stored.
+ */
+export type FlushResult = 'done' | 'fenced' | 'held';
 
 export interface FailedDelivery {
   readonly webhook: string;
@@ -64,8 +79,12 @@ export interface ClaimedJob {
   /** Attempts made so far for its one Delivery; 0 for a job that was never tried. */
   readonly attempts: number;
   readonly deliveries: readonly QueuedDelivery[];
-  /** Bit i is set when delivery i is done with already (a claim after a crash). */
+  /** Bit i is set when delivery i is done with already (cancelled, or a claim after a crash). */
   readonly done: number;
+  /** What is known of earlier Attempts; handed back with the report. */
+  readonly trace?: Trace;
+  /** Sent again by hand: marked `webhook-resend: 1`. */
+  readonly isResend?: boolean;
 }
 
 export interface ClaimRequest {
@@ -91,7 +110,9 @@ export type Outcome =
       readonly reason: string;
       readonly detail: string;
       readonly failedAtMs: number;
-    };
+    }
+  /** It was cancelled in the store meanwhile, and no Attempt was made. */
+  | { readonly kind: 'cancelled' };
 
 /** What became of one Delivery of a claimed job. */
 export interface Report {
@@ -111,22 +132,32 @@ export interface QueueCounts {
   /** Waiting for a retry's time. */
   readonly delayed: number;
   readonly active: number;
-  /** Failed and kept. */
+  /** In the log. */
+  readonly delivered: number;
   readonly failed: number;
+  readonly cancelled: number;
   /** Since the store was made. */
   readonly deliveredTotal: number;
   readonly failedTotal: number;
+  /** Not stored or dropped at the backlog's bound; Gaps tell which. */
+  readonly skippedTotal: number;
   /** Bytes of Events that are waiting, delayed or active. */
   readonly bytes: number;
+  /** Of the log. */
+  readonly logBytes: number;
   readonly isPaused: boolean;
+  /** Paused by its brake, not by hand. */
+  readonly isBraked: boolean;
+  /** Its breaker is open: what waits counts as parked. */
+  readonly isParked: boolean;
 }
 
 /** Capture's side. */
 export interface CaptureStore {
   /** Takes over capturing: from now on a flush with a lower fence is refused. */
   takeFence(): Promise<number>;
-  /** `fenced`: another daemon has taken over, nothing was stored. A flush repeated is stored once. */
-  flush(flush: Flush): Promise<'done' | 'fenced'>;
+  /** A flush repeated is stored once. */
+  flush(flush: Flush): Promise<FlushResult>;
 }
 
 /** Deliver's side. */
@@ -143,14 +174,37 @@ export interface DeliverStore extends FlowStore {
   recover(process: string, known: readonly string[]): Promise<void>;
   /** Gives out nothing more of a Webhook until it is resumed. */
   pause(webhook: string): Promise<void>;
+  /** Says that the breaker of a Webhook is open, so that what waits shows as parked. */
+  setParked(webhook: string, isParked: boolean): Promise<void>;
   /** Webhooks with a job that is due and not taken. */
   dueWebhooks(nowMs: number): Promise<string[]>;
-  /** Calls back with the keys of Webhooks that have new work or were paused or resumed. */
-  onWake(callback: (webhooks: readonly string[]) => void): Promise<void>;
+  /**
+   * Calls back with the keys of Webhooks that have new work or were paused or resumed.
+   *
+   * @param onCancelled called with Deliveries of taken jobs that are not to be sent any more
+   */
+  onWake(
+    callback: (webhooks: readonly string[]) => void,
+    onCancelled?: (cancelled: CancelledInJob) => void,
+  ): Promise<void>;
 }
 
-export interface QueueStore extends CaptureStore, DeliverStore, NoteStore {
+/** Bit i of `mask` is set when delivery i of the job was cancelled. */
+export interface CancelledInJob {
+  readonly job: string;
+  readonly mask: number;
+}
+
+export interface QueueStore
+  extends CaptureStore,
+    DeliverStore,
+    NoteStore,
+    GapStore,
+    OrphanStore,
+    WorkerStore {
   readonly kind: 'redis' | 'postgres';
+  /** Deliveries as people see and operate them. */
+  readonly deliveries: InspectStore;
   /** null where setup has not been run. Throws QUEUE_VERSION. */
   state(): Promise<StoreState | null>;
   /** Makes the store's objects and binds them. Idempotent for the same binding. */
@@ -164,6 +218,8 @@ export interface QueueStore extends CaptureStore, DeliverStore, NoteStore {
   destroy(): Promise<void>;
   counts(): Promise<ReadonlyMap<string, QueueCounts>>;
   resume(webhook: string): Promise<void>;
+  /** Queues one Delivery outside of the stream, e.g. a sample; due at once. */
+  enqueue(webhook: string, delivery: QueuedDelivery): Promise<void>;
   /** Failed Deliveries of a Webhook, newest first. */
   failed(webhook: string, limit: number): Promise<FailedDelivery[]>;
   /** How long an acknowledgement should trail a flush here, in milliseconds, and why. */

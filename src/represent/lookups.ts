@@ -31,6 +31,9 @@ const BEGIN = (timeoutMs: number) => `
   set local lc_monetary = 'C';
   set local statement_timeout = ${timeoutMs}`;
 
+/** How much later than the server's own limit an answer may come. */
+const LOST_ANSWER_MS = 5_000;
+
 const asText = { getTypeParser: () => (value: string) => value };
 
 export class DatabaseLookups implements Lookups {
@@ -65,6 +68,8 @@ export class DatabaseLookups implements Lookups {
         values: [...values],
         rowMode: 'array',
         types: asText as never,
+        // The server ends the statement itself; a server that is gone has to be given up from here.
+        ...({ query_timeout: this.#timeoutMs + LOST_ANSWER_MS } as object),
       });
       answers.push(rows as unknown as TextRow[]);
     }

@@ -8,9 +8,10 @@ import { causeCode, WalhookError } from '../core/errors.ts';
 import { type Lsn, parseLsn } from '../core/lsn.ts';
 import { formatPosition } from '../enqueue/position.ts';
 import type { Installation, QueueStore } from '../queue/store.ts';
-import { LOST_QUEUE_REMEDY, newInstallation, SCHEMA_VERSION } from './installation.ts';
+import { newInstallation } from './installation.ts';
 import { qualified } from './names.ts';
 import type { SetupPlan } from './plan.ts';
+import { recordInstallation } from './rebind.ts';
 import type { DatabaseState, TableState } from './state.ts';
 
 const LOCK_TIMEOUT = '2s';
@@ -166,7 +167,7 @@ function refusal(error: unknown, what: string, needs: string): unknown {
 }
 
 /**
- * Binds database and queue to one another; a binding that both have is kept.
+ * Binds database and queue to one another; a binding that both have is kept. What does not fit was refused before.
  *
  * @param startsAt where the slot starts; nothing before it is owed
  */
@@ -178,36 +179,8 @@ export async function bind(
   startsAt: Lsn,
 ): Promise<Installation> {
   const bound = (await store.state())?.installation ?? null;
-  if (bound === null && state.installation !== null) {
-    throw new WalhookError(
-      'NOT_MY_QUEUE',
-      `expected the queue that the slot ${names.slot} is bound to, found one that holds nothing of walhook`,
-      { remedy: LOST_QUEUE_REMEDY },
-    );
-  }
   const installation = bound ?? newInstallation(state.identity, names.environment, names.slot);
   if (bound === null) await store.initialise(installation, formatPosition({ lsn: startsAt, index: 0 }));
-  if (state.installation === null && (await hasInstallationTable(client))) {
-    await client.query(
-      `insert into walhook.installation (slot, queue_id, generation, environment, system_identifier, database, schema_version)
-       values ($1, $2, $3, $4, $5, $6, $7)`,
-      [
-        installation.slot,
-        installation.queueId,
-        installation.generation,
-        installation.environment,
-        installation.systemIdentifier,
-        installation.database,
-        SCHEMA_VERSION,
-      ],
-    );
-  }
+  if (state.installation === null) await recordInstallation(client, installation);
   return installation;
-}
-
-async function hasInstallationTable(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>(
-    "select to_regclass('walhook.installation') is not null as there",
-  );
-  return rows[0]?.there === true;
 }

@@ -7,6 +7,7 @@ import type { StoreState } from '../queue/store.ts';
 import { checkBinding } from './installation.ts';
 import { ident, qualified } from './names.ts';
 import { chooseTables, hasUsableIdentity } from './plan.ts';
+import { type Provider, replicationRemedy, walLevelRemedy, walLimitRemedy } from './provider.ts';
 import type { DatabaseState } from './state.ts';
 
 /** A code of the catalogue, or of what only check finds. */
@@ -23,6 +24,19 @@ export type FindingCode =
   | 'BEFORE_IMAGE_MISSING'
   | 'WAL_UNLIMITED'
   | 'NO_FREE_SLOT'
+  | 'TABLE_UNSAFE'
+  | 'REPLICATION_REFUSED'
+  | 'REPLICATION_ELSEWHERE'
+  | 'PROVIDER'
+  | 'SLOT_BUDGET'
+  | 'OLD_TRANSACTION'
+  | 'OLD_CATALOG_XMIN'
+  | 'GAP'
+  | 'OTHER_SLOT'
+  | 'SHARED_TABLE'
+  | 'SUBSCRIPTION'
+  | 'CLOCK_SKEW'
+  | 'ORIGIN_UNSUPPORTED'
   | 'QUEUE_NOT_DURABLE'
   | 'WAL2JSON_KEYLESS'
   | 'WAL2JSON_NAN'
@@ -50,6 +64,8 @@ export interface CheckInput {
   /** Tables that models need beside their own. */
   readonly companions?: readonly { readonly schema: string; readonly table: string }[];
   readonly store: StoreState | null;
+  /** Absent: nobody's but ours. */
+  readonly provider?: Provider;
   /** e.g. `append-only file…`; starts with `none` where nothing is durable. */
   readonly durability: string;
 }
@@ -59,13 +75,14 @@ export function checkDatabase(input: CheckInput): Finding[] {
     ...checkServer(input),
     ...checkPublication(input),
     ...checkTables(input),
+    ...checkWrites(input),
     ...checkBeforeImages(input),
     ...checkSlot(input),
     ...checkQueue(input),
   ];
 }
 
-function checkServer({ state }: CheckInput): Finding[] {
+function checkServer({ state, provider = 'self' }: CheckInput): Finding[] {
   const findings: Finding[] = [];
   const { role } = state;
   if (state.walLevel !== 'logical') {
@@ -73,7 +90,7 @@ function checkServer({ state }: CheckInput): Finding[] {
       code: 'WAL_LEVEL',
       level: 'problem',
       message: `expected wal_level = logical, found ${state.walLevel}`,
-      remedy: 'ALTER SYSTEM SET wal_level = logical; -- as superuser, then restart the server',
+      remedy: walLevelRemedy(provider),
     });
   }
   if (!role.mayReplicate) {
@@ -81,7 +98,7 @@ function checkServer({ state }: CheckInput): Finding[] {
       code: 'REPLICATION_PRIVILEGE',
       level: 'problem',
       message: `expected the role ${role.name} to have REPLICATION, found that it has not`,
-      remedy: `ALTER ROLE ${ident(role.name)} REPLICATION; -- as superuser`,
+      remedy: replicationRemedy(provider, role.name),
     });
   }
   if (state.walLimitBytes === null) {
@@ -90,7 +107,7 @@ function checkServer({ state }: CheckInput): Finding[] {
       level: 'advice',
       message:
         'expected max_slot_wal_keep_size to bound the WAL that a slot keeps, found no limit: while walhook is down, WAL grows until the disk is full',
-      remedy: "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf(); -- as superuser",
+      remedy: walLimitRemedy(provider),
     });
   }
   const needsSlot = state.slot.walStatus === 'missing';
@@ -200,6 +217,32 @@ function checkTables({ state, patterns, modelTables, companions, publication }: 
     }
   }
   return findings;
+}
+
+/** Published tables on which PostgreSQL refuses the application's UPDATE and DELETE, though they have a key. */
+function checkWrites({ state, publication }: CheckInput): Finding[] {
+  const findings: Finding[] = [];
+  for (const table of state.tables) {
+    const reason = table.isPublished && table.identity === 'full' ? refusedUnderFull(table, state) : null;
+    if (reason === null) continue;
+    const name = qualified(table);
+    findings.push({
+      code: 'TABLE_UNSAFE',
+      level: 'problem',
+      message: `expected UPDATE and DELETE on ${name} to work, found REPLICA IDENTITY FULL beside ${reason}: PostgreSQL refuses them`,
+      remedy: `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT; -- or: ALTER PUBLICATION ${ident(publication)} DROP TABLE ${name};`,
+    });
+  }
+  return findings;
+}
+
+function refusedUnderFull(table: DatabaseState['tables'][number], state: DatabaseState): string | null {
+  if (table.publishedColumns !== null) return 'a column list';
+  if (state.identity.versionNumber < 180_000) return null;
+  if (table.generated === 'virtual') return 'a virtual generated column';
+  return table.generated === 'stored' && state.publication?.publishesGenerated !== true
+    ? 'a stored generated column that is not published'
+    : null;
 }
 
 /** One finding for all: most webhooks do well without. */

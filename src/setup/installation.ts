@@ -120,6 +120,13 @@ export function checkBinding({ store, recorded, identity, environment, slot }: B
   compare('NOT_MY_QUEUE', 'a queue of the system', identity.systemIdentifier, bound.systemIdentifier);
   if (recorded !== null) {
     compare('NOT_MY_DATABASE', 'a database of the environment', environment, recorded.environment);
+    compare('NOT_MY_DATABASE', 'a record of the database', identity.database, recorded.database);
+    compare(
+      'NOT_MY_DATABASE',
+      'a record of the system',
+      identity.systemIdentifier,
+      recorded.systemIdentifier,
+    );
     compare('NOT_MY_DATABASE', 'a database of the queue', bound.queueId, recorded.queueId);
     compare('NOT_MY_DATABASE', 'a database of the generation', bound.generation, recorded.generation);
   }

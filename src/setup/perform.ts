@@ -5,17 +5,29 @@ import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { companionTables } from '../config/watchedTables.ts';
 import { causeCode, WalhookError } from '../core/errors.ts';
-import { formatLsn } from '../core/lsn.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { PostgresTarget } from '../database/connect.ts';
+import { describeGap } from '../queue/historyGaps.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
+import { readIdentityStates } from './identities.ts';
 import { planSetup, type SectionName, type SetupPlan, type SetupWish } from './plan.ts';
 import { readPresetFit } from './presetFit.ts';
+import { findMisfit, type Misfit, rebind, refuseMisfit } from './rebind.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
 
 export interface SetupRequest {
   readonly only: readonly SectionName[];
   /** How long to wait for the slot. */
   readonly timeoutMs: number;
+  /** `--identities`: sets REPLICA IDENTITY FULL where a model asks for it. */
+  readonly identities?: boolean;
+  /** `--accept-gap`: what is missing is known; go on from here, under a new Generation. */
+  readonly acceptGap?: boolean;
+  /** `--adopt`: this database is the one now, whatever was recorded. */
+  readonly adopt?: boolean;
+  /** For the history of a server that was promoted or restored. */
+  readonly replication?: PostgresTarget;
 }
 
 /** What setup would do. */
@@ -23,11 +35,15 @@ export async function readPlan(
   client: Client,
   config: Config,
   names: Names,
-  only: readonly SectionName[],
+  request: Omit<SetupRequest, 'timeoutMs' | 'replication'>,
 ): Promise<{ state: DatabaseState; plan: SetupPlan }> {
   const state = await readDatabaseState(client, names);
   const { config: fitted, notes } = await readPresetFit(client, config);
-  const plan = planSetup(state, wishOf(fitted, state, only));
+  const wanted = fitted.models.filter((model) => model.before_image === 'full').map((model) => model.table);
+  const fullImages = request.identities === true ? await readIdentityStates(client, wanted) : [];
+  const replacesLost = request.acceptGap === true || request.adopt === true;
+  const wish = { ...wishOf(fitted, state, request.only), fullImages, replacesLost };
+  const plan = planSetup(state, wish);
   return { state, plan: { ...plan, notes: [...notes, ...plan.notes] } };
 }
 
@@ -37,13 +53,16 @@ export async function performSetup(
   store: QueueStore,
   config: Config,
   names: Names,
-  { only, timeoutMs }: SetupRequest,
+  request: SetupRequest,
   tell: (text: string) => void,
 ): Promise<void> {
-  const { state, plan } = await readPlan(client, config, names, only);
+  const { only } = request;
+  const { state, plan } = await readPlan(client, config, names, request);
   if (plan.refused.length > 0) throw new WalhookError('SETUP_UNSAFE', plan.refused.join('; '));
+  const misfit = only.includes('slot')
+    ? await refuseMisfits(client, store, config, names, request, state)
+    : null;
   for (const note of plan.notes) tell(`note: ${note}`);
-  if (only.includes('slot')) refuseLostSlot(state, (await store.state()) !== null, config);
   await applySections(client, plan, state);
   for (const { name, statements } of plan.sections) {
     if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : 'created'}`);
@@ -53,15 +72,20 @@ export async function performSetup(
     return;
   }
 
-  const [statement] = plan.sections.find((section) => section.name === 'slot')?.statements ?? [];
-  const startsAt =
-    statement === undefined ? state.slot.confirmedFlushLsn : await createSlot(client, statement, timeoutMs);
-  tell(`slot: ${statement === undefined ? 'was there' : 'created'}`);
+  const startsAt = await makeSlot(client, plan, state, request, tell);
   await resendRows(client, plan.resendRows);
   const fresh = await readDatabaseState(client, names);
   const { environment } = config;
-  const installation = await bind(client, store, fresh, { slot: names.slot, environment }, startsAt);
-  tell(`queue: bound to the slot ${names.slot}, generation ${installation.generation}`);
+  if (misfit === null) {
+    if (request.acceptGap === true) tell('note: there is no Gap to accept');
+    const installation = await bind(client, store, fresh, { slot: names.slot, environment }, startsAt);
+    tell(`queue: bound to the slot ${names.slot}, generation ${installation.generation}`);
+  } else {
+    const wanted = { state: fresh, environment, slot: names.slot };
+    const { installation, gaps } = await rebind(client, store, misfit, wanted, startsAt, Date.now());
+    for (const gap of gaps) tell(`gap: ${describeGap(gap)}`);
+    tell(`queue: bound anew to the slot ${names.slot}, generation ${installation.generation}`);
+  }
   tell(`Changes committed from ${formatLsn(startsAt)} on are captured. Next: walhook check, walhook run`);
 }
 
@@ -81,20 +105,62 @@ async function resendRows(client: Client, statement: string | null): Promise<voi
 }
 
 /** A slot is made only where none is remembered: one that is gone took Changes with it. */
-function refuseLostSlot({ slot, installation }: DatabaseState, isBound: boolean, config: Config): void {
-  const { slot: name, plugin } = config.postgres;
-  const isRemembered = isBound || installation !== null;
-  if (isRemembered && (slot.walStatus === 'missing' || slot.walStatus === 'lost')) {
-    const found = slot.walStatus === 'lost' ? 'invalidated' : 'gone';
+async function refuseMisfits(
+  client: Client,
+  store: QueueStore,
+  config: Config,
+  names: Names,
+  request: SetupRequest,
+  state: DatabaseState,
+): Promise<Misfit | null> {
+  const { slot, identity } = state;
+  const { plugin } = config.postgres;
+  if (slot.walStatus !== 'missing' && (slot.plugin !== plugin || slot.database !== identity.database)) {
+    const found = `${slot.plugin ?? 'a physical one'} in ${slot.database ?? 'no database'}`;
     throw new WalhookError(
-      'SLOT_LOST',
-      `expected the slot ${name}, which setup made before, found it ${found}`,
+      'SLOT_FOREIGN',
+      `expected ${names.slot} to be a slot of ${plugin} in ${identity.database}, found ${found}`,
     );
   }
-  if (slot.walStatus !== 'missing' && slot.plugin !== plugin) {
-    const found = slot.plugin ?? 'a physical one';
-    throw new WalhookError('SLOT_FOREIGN', `expected ${name} to be a slot of ${plugin}, found ${found}`);
+  const options = {
+    client,
+    replication: request.replication ?? null,
+    store,
+    slotName: names.slot,
+    publication: names.publication,
+    nowMs: Date.now(),
+  };
+  const bound = await store.state();
+  const misfit = await findMisfit(options, state, bound, config.environment);
+  refuseMisfit(misfit, { gap: request.acceptGap === true, adoption: request.adopt === true });
+  const isUnknown = bound === null && state.installation === null;
+  if (slot.activePid !== null && (misfit !== null || isUnknown)) {
+    throw new WalhookError(
+      'SLOT_IN_USE',
+      `expected the slot ${names.slot} to be free to be bound, found process ${slot.activePid} using it`,
+    );
   }
+  return misfit;
+}
+
+/** Makes the slot where there is none, or only an invalidated one. Returns where it starts. */
+async function makeSlot(
+  client: Client,
+  plan: SetupPlan,
+  state: DatabaseState,
+  { timeoutMs }: SetupRequest,
+  tell: (text: string) => void,
+): Promise<Lsn> {
+  const statements = plan.sections.find((section) => section.name === 'slot')?.statements ?? [];
+  const create = statements.at(-1);
+  if (create === undefined) {
+    tell('slot: was there');
+    return state.slot.confirmedFlushLsn;
+  }
+  for (const drop of statements.slice(0, -1)) await client.query(drop);
+  const startsAt = await createSlot(client, create, timeoutMs);
+  tell('slot: created');
+  return startsAt;
 }
 
 function wishOf(config: Config, state: DatabaseState, only: readonly SectionName[]): SetupWish {

@@ -2,10 +2,13 @@
  * What setup has to do to a database, decided without touching it: SQL in sections, each headed by the role
  * it needs, and what it will not do because the application's own writes would fail. Pure.
  */
+import { type IdentityState, planIdentities } from './identities.ts';
 import { ident, literal, qualified } from './names.ts';
 import type { DatabaseState, TableState } from './state.ts';
 
-export type SectionName = 'publication' | 'schema' | 'slot';
+export { ident, literal, qualified };
+
+export type SectionName = 'publication' | 'schema' | 'slot' | 'identities';
 
 export interface Section {
   readonly name: SectionName;
@@ -40,6 +43,10 @@ export interface SetupWish {
   /** The role that `run` uses. */
   readonly role: string;
   readonly pluginName: string;
+  /** Tables whose models ask for `before_image: full`, where `--identities` was said. */
+  readonly fullImages?: readonly IdentityState[];
+  /** An invalidated slot is dropped and made anew: what it lost was accepted. */
+  readonly replacesLost?: boolean;
 }
 
 /** Marks a publication as ours: teardown drops no other. */
@@ -69,17 +76,31 @@ export function planSetup(state: DatabaseState, wish: SetupWish): SetupPlan {
       statements: planSchema(state, wish),
     });
   }
-  if (wish.only.includes('slot')) {
+  if (wish.fullImages !== undefined && wish.fullImages.length > 0) {
     sections.push({
-      name: 'slot',
-      needs: 'a role with REPLICATION',
-      statements:
-        state.slot.walStatus === 'missing'
-          ? [`select pg_create_logical_replication_slot(${literal(wish.slot)}, ${literal(wish.pluginName)});`]
-          : [],
+      name: 'identities',
+      needs: 'the owner of the tables',
+      statements: planIdentities(wish.fullImages, state.hasHelpers || wish.only.includes('schema'), notes),
     });
   }
+  if (wish.only.includes('slot')) {
+    sections.push({ name: 'slot', needs: 'a role with REPLICATION', statements: planSlot(state, wish) });
+  }
   return { sections, refused, notes, resendRows: resendsRows(state, wish) ? RESEND_ROWS : null };
+}
+
+/** From 17 on the slot follows to standbys that synchronise slots; elsewhere that costs nothing. */
+const FAILOVER_VERSION = 170_000;
+
+function planSlot({ slot, identity, isInRecovery }: DatabaseState, wish: SetupWish): string[] {
+  const name = literal(wish.slot);
+  const failover =
+    identity.versionNumber >= FAILOVER_VERSION && isInRecovery !== true ? ', failover => true' : '';
+  const create = `select pg_create_logical_replication_slot(${name}, ${literal(wish.pluginName)}${failover});`;
+  if (slot.walStatus === 'missing') return [create];
+  return slot.walStatus === 'lost' && wish.replacesLost === true
+    ? [`select pg_drop_replication_slot(${name});`, create]
+    : [];
 }
 
 function planPublication(
@@ -144,7 +165,7 @@ function resendsRows(state: DatabaseState, wish: SetupWish): boolean {
   const isNewlyPublished =
     wish.only.includes('schema') &&
     (publishRows(state, wish).length > 0 || (state.publication?.isAllTables === true && !state.hasHelpers));
-  const isNewSlot = wish.only.includes('slot') && state.slot.walStatus === 'missing';
+  const isNewSlot = wish.only.includes('slot') && planSlot(state, wish).length > 0;
   const isThere = wish.only.includes('schema') || state.webhookRows !== 'missing';
   return isThere && (isNewlyPublished || isNewSlot);
 }

@@ -19,6 +19,8 @@ export interface TableState {
   readonly isPublished: boolean;
   /** Of the column list in the publication; null where all columns are published. */
   readonly publishedColumns: readonly string[] | null;
+  /** Whether it has generated columns; virtual ones exist since 18. */
+  readonly generated?: 'stored' | 'virtual' | null;
 }
 
 export interface PublicationState {
@@ -26,6 +28,8 @@ export interface PublicationState {
   readonly viaRoot: boolean;
   /** Operations it does not publish. */
   readonly unpublished: readonly string[];
+  /** Stored generated columns are published: publish_generated_columns, since 18. */
+  readonly publishesGenerated?: boolean;
 }
 
 export interface RoleState {
@@ -46,6 +50,8 @@ export interface DatabaseState {
   readonly freeSenders: number;
   readonly publication: PublicationState | null;
   readonly tables: readonly TableState[];
+  /** A standby; absent: a primary. */
+  readonly isInRecovery?: boolean;
   readonly hasSchema: boolean;
   /** The helper schema's tables and functions are there. */
   readonly hasHelpers: boolean;
@@ -66,6 +72,7 @@ interface ServerRow {
   wal_limit_mb: string;
   free_slots: number;
   free_senders: number;
+  in_recovery: boolean;
   has_schema: boolean;
   has_helpers: boolean;
   webhook_rows: DatabaseState['webhookRows'];
@@ -76,13 +83,14 @@ const SERVER = `
     r.rolreplication or r.rolsuper or exists (
       -- Providers that give replication by membership instead.
       select from pg_catalog.pg_roles p
-      where p.rolname in ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin') and pg_has_role(p.oid, 'member')
+      where p.rolname = 'rds_replication' and pg_has_role(p.oid, 'member')
     ) as replication,
     has_database_privilege(current_database(), 'create') as may_create,
     current_setting('wal_level') as wal_level,
     coalesce((select setting from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size'), '-1') as wal_limit_mb,
     current_setting('max_replication_slots')::int - (select count(*)::int from pg_catalog.pg_replication_slots) as free_slots,
     current_setting('max_wal_senders')::int - (select count(*)::int from pg_catalog.pg_stat_replication) as free_senders,
+    pg_is_in_recovery() as in_recovery,
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
       and to_regprocedure('walhook.set_context(text,text)') is not null
@@ -97,11 +105,12 @@ const SERVER = `
 
 const PUBLICATION = `
   select puballtables as all_tables, pubviaroot as via_root,
+    coalesce(to_jsonb(p) ->> 'pubgencols', 'n') = 's' as generated,
     array_remove(array[
       case when not pubinsert then 'insert' end, case when not pubupdate then 'update' end,
       case when not pubdelete then 'delete' end, case when not pubtruncate then 'truncate' end
     ], null) as unpublished
-  from pg_catalog.pg_publication where pubname = $1`;
+  from pg_catalog.pg_publication p where pubname = $1`;
 
 /** Publications of whole schemas exist since 15. */
 const PUBLISHED_SCHEMAS_SINCE = 150_000;
@@ -134,7 +143,10 @@ const tablesSql = (version: number) => `
       select from pg_catalog.pg_publication p
       where p.pubname = $1 and (p.puballtables or exists (
         select from pg_catalog.pg_publication_rel r where r.prpubid = p.oid and r.prrelid = c.oid))
-    )${version < PUBLISHED_SCHEMAS_SINCE ? '' : OF_PUBLISHED_SCHEMA} as is_published
+    )${version < PUBLISHED_SCHEMAS_SINCE ? '' : OF_PUBLISHED_SCHEMA} as is_published,
+    (select max(case a.attgenerated::text when 'v' then 'virtual' else 'stored' end)
+     from pg_catalog.pg_attribute a
+     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_publication_tables pt
@@ -194,6 +206,7 @@ export async function readDatabaseState(client: ClientBase | Pool, names: Names)
     freeSenders: server?.free_senders ?? 0,
     publication: await readPublication(client, names.publication),
     tables: await readTables(client, names, identity.versionNumber),
+    isInRecovery: server?.in_recovery ?? false,
     hasSchema: server?.has_schema ?? false,
     hasHelpers: server?.has_helpers ?? false,
     webhookRows: server?.webhook_rows ?? 'missing',
@@ -204,14 +217,21 @@ export async function readDatabaseState(client: ClientBase | Pool, names: Names)
 }
 
 async function readPublication(client: ClientBase | Pool, name: string): Promise<PublicationState | null> {
-  const { rows } = await client.query<{ all_tables: boolean; via_root: boolean; unpublished: string[] }>(
-    PUBLICATION,
-    [name],
-  );
+  const { rows } = await client.query<{
+    all_tables: boolean;
+    via_root: boolean;
+    generated: boolean;
+    unpublished: string[];
+  }>(PUBLICATION, [name]);
   const row = rows[0];
   return row === undefined
     ? null
-    : { isAllTables: row.all_tables, viaRoot: row.via_root, unpublished: row.unpublished };
+    : {
+        isAllTables: row.all_tables,
+        viaRoot: row.via_root,
+        unpublished: row.unpublished,
+        publishesGenerated: row.generated,
+      };
 }
 
 /** Tables that could be watched, with what PostgreSQL sends of them. */
@@ -230,6 +250,7 @@ export async function readTables(
     is_owned: boolean;
     is_readable: boolean;
     is_published: boolean;
+    generated: 'stored' | 'virtual' | null;
   }>(tablesSql(version), [names.publication, [...names.ownSchemas, 'information_schema']]);
   const lists =
     version < 150_000
@@ -249,6 +270,7 @@ export async function readTables(
     isOwned: row.is_owned,
     isReadable: row.is_readable,
     isPublished: row.is_published,
+    generated: row.generated,
     publishedColumns:
       lists.find((list) => list.schema === row.schema && list.name === row.name)?.columns ?? null,
   }));

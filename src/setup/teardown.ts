@@ -1,6 +1,7 @@
 /** The inverse of setup: what would be lost, and what is dropped. */
 import type { Client } from 'pg';
 import type { QueueStore } from '../queue/store.ts';
+import { planIdentityRestore } from './identities.ts';
 import { ident, literal } from './names.ts';
 import { PUBLICATION_COMMENT } from './plan.ts';
 import type { DatabaseState } from './state.ts';
@@ -52,6 +53,7 @@ export async function planTeardown(
   if (state.tracked.length > 0) {
     notes.push('the columns that walhook.track added stay, for they hold data');
   }
+  statements.push(...(await planIdentityRestore(client)));
   if (state.hasSchema) statements.push('drop schema walhook cascade;');
   if (state.hasSchema && (await isEditorOurs(client))) statements.push(DROP_EDITOR);
   return { losses, statements, notes };

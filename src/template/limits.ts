@@ -15,8 +15,10 @@ export const sourceLimits = {
 
 /** Bounds on one rendering. */
 export const renderLimits = {
-  /** Milliseconds of wall time; read once per `checkEvery` steps, so small templates never meet it. */
-  wallMs: 50,
+  /** Milliseconds of work; read once per `checkEvery` steps, so small templates never meet it. */
+  ms: 50,
+  /** Milliseconds that a rendering may wait for the processor beside. */
+  waitingMs: 1_000,
   /** Steps (loop rounds, calls, elements visited) between two looks at the clock. */
   checkEvery: 256,
   /** Rounds of all loops together. */

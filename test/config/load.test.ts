@@ -74,6 +74,9 @@ describe('a configuration', () => {
       allow_templated_host: false,
       secret: null,
       signature: 'both',
+      brake: null,
+      // biome-ignore lint/suspicious/noThenProperty: the documented key.
+      backlog: { max: 100_000, bytes: 268_435_456, then: 'overflow' },
       timeout: 15_000,
       retry: {
         schedule: [5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400].map(
@@ -173,13 +176,61 @@ webhooks:
     expect(found[0]).toContain(message);
   });
 
+  it('says where webhooks kept as rows may go, and which secrets they may name', () => {
+    expect(load(services).loaded?.config).toMatchObject({ rows: { allow_hosts: ['*'] }, secrets: {} });
+    const { rows, secrets } = load(
+      `${services}rows: {allow_hosts: [Hooks.Example.com, "*.example.com"]}\nsecrets: {slack: one, two: [a, b]}`,
+    ).loaded?.config ?? { rows: null, secrets: {} };
+    expect(rows).toEqual({ allow_hosts: ['hooks.example.com', '*.example.com'] });
+    expect(Object.keys(secrets)).toEqual(['slack', 'two']);
+    expect(JSON.stringify(secrets)).not.toContain('one');
+  });
+
   it.each([
-    ['admin: false', 'admin'],
-    ['log: {payloads: none}', 'log.payloads'],
-    ['defaults: {brake: null}', 'defaults.brake'],
-    [`webhooks: [${webhook('backlog: null')}]`, 'webhooks[0].backlog'],
-  ])('refuses a planned key by its name: %s', (text, path) => {
-    expect(mistakes(services + text)).toEqual([`3 ${path}: is not available yet in this version of walhook`]);
+    'rows: {allow_hosts: ["a.*.com"]}',
+    'rows: {allow_hosts: ["https://a.com"]}',
+    'secrets: {"a b": x}',
+  ])('refuses %s', (text) => expect(mistakes(services + text)).toHaveLength(1));
+
+  it('bounds what waits and what is kept, by default and as it is told', () => {
+    expect(load(services).loaded?.config).toMatchObject({
+      queue: { encryption_key: null, require_noeviction: true },
+      retention: {
+        delivered: { age: 3_600_000, count: 10_000 },
+        failed: 30 * 86_400_000,
+        bodies: 7 * 86_400_000,
+        bytes: 268_435_456,
+        orphans: 7 * 86_400_000,
+      },
+      log: { payloads: 'full' },
+    });
+    const { loaded } = load(
+      `postgres: {url: "\${DATABASE_URL}"}
+queue: {url: redis://h, encryption_key: [0123456789abcdef, fedcba9876543210], require_noeviction: false}
+retention: {delivered: {age: 2h}, failed: 1d, bytes: 1GiB}
+log: {payloads: metadata}
+webhooks: [${webhook('brake: {max: 10, per: 1m}, backlog: {max: 5, then: hold}')}]`,
+    );
+    expect(revealed(loaded?.config.queue.encryption_key)).toEqual(['0123456789abcdef', 'fedcba9876543210']);
+    expect(loaded?.config).toMatchObject({
+      retention: { delivered: { age: 7_200_000, count: 10_000 }, failed: 86_400_000 },
+      log: { payloads: 'metadata' },
+      webhooks: [{ brake: { max: 10, per: 60_000 }, backlog: { max: 5, bytes: 268_435_456 } }],
+    });
+  });
+
+  it.each([
+    ['queue: {url: redis://h, encryption_key: short}', 'expected a key of at least 16 characters'],
+    ['retention: {bytes: 1KiB}', 'expected at least 1048576 bytes'],
+    [`webhooks: [${webhook('backlog: {then: wait}')}]`, 'expected one of overflow, drop_oldest, hold'],
+    [`webhooks: [${webhook('brake: {max: 5}')}]`, 'per'],
+  ])('refuses a bound that is none: %s', (text, message) => {
+    const found = mistakes(
+      text.startsWith('queue') ? `postgres: {url: "\${DATABASE_URL}"}\n${text}` : services + text,
+    );
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(message);
+    expect(found[0]).not.toContain('short');
   });
 
   it('says what an address policy may be', () => {

@@ -50,7 +50,7 @@ describe('a scalar with variables', () => {
     ['${file:/run/secrets/empty}', ''],
     ['Bearer ${file:/run/secrets/plain}!', 'Bearer from file!'],
   ])('%s → %j', (text, expected) => {
-    expect(resolveVariables(text, source)).toEqual({ text: expected, isVariable: true, missing: [] });
+    expect(resolveVariables(text, source)).toMatchObject({ text: expected, isVariable: true, missing: [] });
   });
 
   it.each([
@@ -77,7 +77,12 @@ describe('a scalar with variables', () => {
     ['${lower}', '${lower}'],
     ['{{ "$" }}', '{{ "$" }}'],
   ])('leaves %j alone', (text, expected) => {
-    expect(resolveVariables(text, source)).toEqual({ text: expected, isVariable: false, missing: [] });
+    expect(resolveVariables(text, source)).toEqual({
+      text: expected,
+      isVariable: false,
+      values: [],
+      missing: [],
+    });
   });
 
   it.each([

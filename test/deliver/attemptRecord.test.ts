@@ -37,6 +37,7 @@ describe('the record of an Attempt', () => {
         ['webhook-signature', 'v1,abc'],
       ],
       body: '{"s":"[secret]"}',
+      bodyIs: 'whole',
       bodyBytes: request.body.length,
     });
     expect(JSON.stringify(record)).not.toContain(SECRET);
@@ -50,7 +51,7 @@ describe('the record of an Attempt', () => {
       { kind: 'timeout', afterMs: 100 },
       times,
     );
-    expect(record.request).toMatchObject({ body: null, bodyBytes: request.body.length });
+    expect(record.request).toMatchObject({ body: null, bodyIs: 'event', bodyBytes: request.body.length });
     expect(record).toMatchObject({ status: null, error: 'timeout', response: null });
   });
 

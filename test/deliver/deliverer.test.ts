@@ -262,6 +262,7 @@ describe('a receiver that is down', () => {
       openings: 1,
       reason: 'status 503',
     });
+    expect(of.store.parked).toEqual(new Set(['w']));
     // A probe after 15 to 30 seconds, no more than one of them.
     await within(30, of, () => false);
     expect(of.sink.received.length - before).toBe(1);
@@ -269,6 +270,7 @@ describe('a receiver that is down', () => {
     of.answerAll();
     expect(await within(120, of, () => of.store.delivered.length === 40)).toBe(true);
     expect(decodeFlow((await of.store.flows()).get('w') ?? null).park).toBeNull();
+    expect(of.store.parked).toEqual(new Set());
   });
 
   it('holds nobody else up', async () => {

@@ -75,3 +75,20 @@ describe('the jobs in hand', () => {
     expect(begun(hand, 1, 1)).toHaveLength(1);
   });
 });
+
+describe('a Delivery that was cancelled', () => {
+  it('is not begun, and is the last of its job where nothing else is left', () => {
+    const hand = new Hand();
+    hand.take(job('a', 3));
+    const [one] = begun(hand, 8, 1) as [Item];
+    expect(hand.cancel('a', 0b111).map(({ index, isLast }) => [index, isLast])).toEqual([
+      [1, false],
+      [2, false],
+    ]);
+    expect(hand.begin(8)).toBeNull();
+    expect(hand.end(one, true).isLast).toBe(true);
+    hand.take(job('b', 1));
+    expect(hand.cancel('b', 1).map(({ isLast }) => isLast)).toEqual([true]);
+    expect([hand.jobIds, hand.cancel('b', 1), hand.cancel('unknown', 1)]).toEqual([[], [], []]);
+  });
+});

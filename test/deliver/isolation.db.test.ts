@@ -10,7 +10,7 @@ import { openHostile } from '../helpers/hostileReceiver.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
-import { openStores } from '../queue/stores.ts';
+import { openStores } from '../queue/openStores.ts';
 import { deliveries, deliverTarget, guard } from './webhooks.ts';
 
 const HEALTHY = 10;
@@ -30,7 +30,7 @@ describe.each(QUEUE_KINDS)('with the queue on %s', (kind) => {
       floods: floods.origin,
     };
     const healthy = Array.from({ length: HEALTHY }, (_, i) => `ok${i}`);
-    const timeoutMs = 8_000;
+    const timeoutMs = 15_000;
     const targets = [
       ...Object.entries(hostile).map(([key, url]) => deliverTarget(key, url, { timeoutMs })),
       ...healthy.map((key) => deliverTarget(key, `${sink.url}${key}`)),

@@ -21,6 +21,7 @@ export class MemoryStore implements DeliverStore {
   readonly delivered: string[] = [];
   readonly failed: { readonly eventId: string; readonly reason: string; readonly attempts: number }[] = [];
   readonly paused = new Set<string>();
+  readonly parked = new Set<string>();
   jobs: Job[] = [];
   /** Asked before each operation. */
   fault: (operation: Operation, process: string) => Fault | null = () => null;
@@ -97,7 +98,8 @@ export class MemoryStore implements DeliverStore {
         own.done |= 1 << index;
         if (outcome.kind === 'delivered') this.delivered.push(delivery.eventId);
         else if (outcome.kind === 'failed') this.failed.push({ eventId: delivery.eventId, ...outcome });
-        else this.add(job.webhook, [delivery], { attempts: outcome.attempts, dueMs: outcome.dueMs });
+        else if (outcome.kind === 'retry')
+          this.add(job.webhook, [delivery], { attempts: outcome.attempts, dueMs: outcome.dueMs });
         if (isLast) this.jobs = this.jobs.filter((one) => one !== own);
       }
     });
@@ -116,6 +118,12 @@ export class MemoryStore implements DeliverStore {
     return this.#perform('recover', process, () => {
       for (const job of this.jobs) if (job.owner === process && !known.includes(job.id)) job.owner = null;
     });
+  }
+
+  setParked(webhook: string, isParked: boolean): Promise<void> {
+    if (isParked) this.parked.add(webhook);
+    else this.parked.delete(webhook);
+    return Promise.resolve();
   }
 
   swapFlow(webhook: string, expected: string | null, next: string) {

@@ -12,7 +12,7 @@ import type { QueueStore } from '../../src/queue/store.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
-import { openStores } from '../queue/stores.ts';
+import { openStores } from '../queue/openStores.ts';
 import { deliveries, deliverTarget, guard } from './webhooks.ts';
 
 /** Set for a longer run by hand. */

@@ -7,7 +7,7 @@ import { configFolder, startDaemon } from '../helpers/command.ts';
 import { isQueueMissing, QUEUE_KINDS, type QueueKind } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
-import { openStores } from '../queue/stores.ts';
+import { openStores } from '../queue/openStores.ts';
 
 async function delivering(kind: QueueKind, more: Record<string, unknown> = {}) {
   const prefix = `r${randomBytes(5).toString('hex')}`;

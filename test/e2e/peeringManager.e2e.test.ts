@@ -49,7 +49,8 @@ function sample(name: string): Sample {
 
 const TIMESTAMP = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+00:00$/;
 
-describe('Peering Manager, from its database', () => {
+// One story of one database, told in its order.
+describe('Peering Manager, from its database', { shuffle: false }, () => {
   const slot = `slot_${randomBytes(5).toString('hex')}`;
   let database: TestDatabase;
   let queue: TestQueue;

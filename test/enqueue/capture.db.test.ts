@@ -122,6 +122,11 @@ async function capture(
   };
 }
 
+/** How many Deliveries flushes have stored. */
+function stored(flushes: readonly Flush[]): number {
+  return flushes.flatMap(({ batches }) => batches).reduce((sum, { size }) => sum + size, 0);
+}
+
 async function prepared(): Promise<TestDatabase> {
   const database = await createDatabase();
   await prepareSlot(database);
@@ -205,6 +210,20 @@ describe('capture', () => {
     expect((await slotOf(database)).confirmed).toBeLessThan(committed);
   });
 
+  it('moves the position past a Transaction only with the last of its Deliveries', async () => {
+    await using database = await prepared();
+    await database.client.query("insert into thing select i, 'x' from generate_series(1, 2000) as i");
+    const webhooks = Array.from({ length: 10 }, (_, i) => `w${i}`);
+    await using capturing = await capture(database, { webhooks, auditSources: [NO_AUDIT] });
+    await until(() => stored(capturing.flushes) === 20_000, { timeoutMs: 30_000 });
+    const [first] = decodePayload(capturing.flushes[0]?.batches[0]?.payload ?? '');
+    const commit = formatPosition({ lsn: parseLsn(first?.lsn ?? ''), index: 0 });
+    const passing = () => capturing.flushes.findIndex(({ to }) => to > commit);
+    await until(() => passing() >= 0);
+    expect(passing()).toBeGreaterThan(1);
+    expect(stored(capturing.flushes.slice(0, passing() + 1))).toBe(20_000);
+  });
+
   it('ends at once where the store refuses a flush, though the stream is idle', async () => {
     await using database = await prepared();
     const refused = new WalhookError('QUEUE_FENCED', 'of the test');
@@ -270,18 +289,26 @@ describe('capture', () => {
   });
 
   const many =
-    "do $$ begin for i in 1..3000 loop insert into thing values (i, 'x'); commit; end loop; end $$";
+    "do $$ begin for i in 1..1000 loop insert into thing values (i, 'x'); commit; end loop; end $$";
   it.each([
-    ['one Transaction', "insert into thing select i, 'x' from generate_series(1, 3000) as i", false],
+    ['one Transaction', "insert into thing select i, 'x' from generate_series(1, 1000) as i", false],
+    [
+      'one Transaction that is read to its end',
+      "insert into thing select i, 'x' from generate_series(1, 1000) as i",
+      true,
+    ],
     ['many Transactions', many, false],
     ['many Transactions that are read to their end', many, true],
   ])('keeps a flush within its bounds, however many Webhooks a read of %s is for', async (_what, sql, looksAhead) => {
     await using database = await prepared();
     await database.client.query(sql);
     const webhooks = Array.from({ length: 50 }, (_, i) => `w${i}`);
-    await using capturing = await capture(database, { webhooks, auditSources: looksAhead ? [NO_AUDIT] : [] });
-    await until(() => capturing.stored()['w49']?.length === 3_000, { timeoutMs: 30_000 });
-    const sizes = capturing.flushes.map(({ batches }) => batches.reduce((sum, batch) => sum + batch.size, 0));
+    await using capturing = await capture(database, {
+      webhooks,
+      auditSources: looksAhead ? [NO_AUDIT] : [],
+    });
+    await until(() => stored(capturing.flushes) === 50_000, { timeoutMs: 40_000 });
+    const sizes = capturing.flushes.map((flush) => stored([flush]));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 5_000);
   });
 });

@@ -48,6 +48,7 @@ export interface Daemon extends AsyncDisposable {
   untilLogged(message: string, timeoutMs?: number): Promise<void>;
   /** Resolves with the exit code, or the signal's name. */
   readonly ended: Promise<number | string>;
+  hasEnded(): boolean;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -70,6 +71,7 @@ export function startDaemon(args: readonly string[], options: CommandOptions = {
     output: () => output,
     log,
     ended,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     kill: (signal) => void child.kill(signal),
     async untilLogged(message, timeoutMs) {
       await until(() => log().some((entry) => String(entry['msg']).includes(message)), {

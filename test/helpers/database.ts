@@ -23,6 +23,8 @@ export async function createDatabase(serverUrl: string = inject('postgresUrl')):
     return url.toString();
   };
   const client = new Client({ connectionString: urlFor({}) });
+  // A server that a test restarts ends the connection; who uses it then is told.
+  client.on('error', () => undefined);
   await client.connect();
   return {
     name,
@@ -30,7 +32,7 @@ export async function createDatabase(serverUrl: string = inject('postgresUrl')):
     client,
     urlFor,
     async [Symbol.asyncDispose]() {
-      await client.end();
+      await client.end().catch(() => undefined);
       await withClient(serverUrl, (admin) => dropDatabase(admin, name));
     },
   };

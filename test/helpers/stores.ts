@@ -5,7 +5,6 @@ import type { QueueStore } from '../../src/queue/store.ts';
 import type { TestQueue } from './queue.ts';
 
 /** Opens a queue's store; `close` is the caller's. */
-export function openStore(queue: TestQueue): Promise<QueueStore> {
-  const { url, prefix } = queue.section;
+export function openStore({ url, prefix }: TestQueue['section']): Promise<QueueStore> {
   return openQueue({ url: () => url, prefix }, systemClock);
 }

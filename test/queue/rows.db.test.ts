@@ -5,7 +5,7 @@ import { type QueuedDelivery, toBatches } from '../../src/queue/delivery.ts';
 import type { ClaimedJob, Outcome } from '../../src/queue/store.ts';
 import { deliveries } from '../deliver/webhooks.ts';
 import { isQueueMissing, QUEUE_KINDS, type QueueKind } from '../helpers/queue.ts';
-import { openStores } from './stores.ts';
+import { openStores } from './openStores.ts';
 
 const DELIVERED: Outcome = { kind: 'delivered' };
 const retryAt = (dueMs: number): Outcome => ({ kind: 'retry', attempts: 1, dueMs });

@@ -1,11 +1,25 @@
-/** Stores of both kinds, set up, with as many connections to each as a test wants. */
+/** A prepared store of either kind, for the tests of what both promise. */
 import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { inject } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
-import { openQueue } from '../../src/queue/open.ts';
-import type { Installation, QueueStore } from '../../src/queue/store.ts';
-import { createQueue, type QueueKind } from '../helpers/queue.ts';
+import { NO_TLS } from '../../src/database/connect.ts';
+import type { AttemptRecord } from '../../src/queue/attempt.ts';
+import { type QueuedDelivery, toBatches } from '../../src/queue/delivery.ts';
+import { PostgresStore } from '../../src/queue/postgres/postgresStore.ts';
+import { RedisStore } from '../../src/queue/redis/redisStore.ts';
+import type { LogPolicy } from '../../src/queue/reports.ts';
+import type { ClaimedJob, Flush, Installation, Outcome, QueueStore, Report } from '../../src/queue/store.ts';
+import { createDatabase } from '../helpers/database.ts';
 
-const INSTALLATION: Installation = {
+export const STORE_KINDS = ['postgres', 'redis'] as const;
+export type StoreKind = (typeof STORE_KINDS)[number];
+
+export function isStoreMissing(kind: StoreKind): boolean {
+  return kind === 'redis' && inject('redisUrl') === null;
+}
+
+export const INSTALLATION: Installation = {
   queueId: 'q',
   generation: '0badcafe',
   environment: 'test',
@@ -14,39 +28,164 @@ const INSTALLATION: Installation = {
   slot: 'walhook',
 };
 
-export interface Stores extends AsyncDisposable {
-  readonly store: QueueStore;
-  readonly fence: number;
-  readonly url: string;
-  initialise(): Promise<void>;
-  /** Another process's connection to the same store. */
-  sibling(): Promise<QueueStore>;
+/** A Delivery at a place in commit order; its commit time is a second per place. */
+export function deliveryAt(place: number, more: Partial<QueuedDelivery> = {}): QueuedDelivery {
+  return {
+    eventId: `0badcafe-${place.toString(16).padStart(16, '0')}-00000000-aaaaaaaa`,
+    model: 'thing',
+    schema: 'public',
+    table: 'thing',
+    key: String(place),
+    requestId: `r-${place}`,
+    lsn: `0/${place.toString(16).toUpperCase()}`,
+    xid: place,
+    committedAtMs: place * 1_000,
+    json: `{"event":"created","n":${place},"text":"Pöer"}`,
+    ...more,
+  };
 }
 
-export async function openStores(
-  kind: QueueKind,
-  prefix = `s${randomBytes(6).toString('hex')}`,
-): Promise<Stores> {
-  const queue = await createQueue(kind);
-  const location = { url: () => queue.section.url, prefix };
-  const store = await openQueue(location, systemClock);
-  const opened = [store];
-  const initialise = () => store.initialise(INSTALLATION, 'pos-0');
-  await initialise();
+export function deliveriesAt(from: number, to: number): QueuedDelivery[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => deliveryAt(from + i));
+}
+
+export function attempt(more: Partial<AttemptRecord> = {}): AttemptRecord {
+  return {
+    startedMs: 50_000,
+    durationMs: 5,
+    responseMs: 4,
+    status: 200,
+    error: null,
+    detail: null,
+    request: {
+      method: 'POST',
+      url: 'http://receiver/in',
+      headers: [['Content-Type', 'application/json']],
+      body: null,
+      bodyIs: 'event',
+      bodyBytes: 10,
+    },
+    response: { headers: [['x', 'y']], body: 'ok', encoding: 'utf8', isTruncated: false },
+    ...more,
+  };
+}
+
+export const FAILURE = attempt({ status: 503, error: 'status', detail: 'HTTP 503' });
+export const DELIVERED: Outcome = { kind: 'delivered' };
+export const FAILED = {
+  kind: 'failed',
+  attempts: 1,
+  reason: 'status',
+  detail: 'HTTP 503',
+  failedAtMs: 60_000,
+} as const satisfies Outcome;
+
+export interface Prepared extends AsyncDisposable {
+  readonly store: QueueStore;
+  readonly url: string;
+  readonly prefix: string;
+  /** Another process's connection to the same store. */
+  sibling(policy?: LogPolicy): Promise<QueueStore>;
+  flush(
+    byWebhook: Readonly<Record<string, readonly QueuedDelivery[]>>,
+    more?: Partial<Flush>,
+  ): Promise<string>;
+  claim(webhook: string, process?: string): Promise<readonly ClaimedJob[]>;
+  /** All that the store holds, as text. */
+  everything(): Promise<string>;
+  /** Flushes, claims and reports Deliveries of a Webhook with one outcome for all. */
+  end(
+    webhook: string,
+    deliveries: readonly QueuedDelivery[],
+    outcome: Outcome,
+    record?: AttemptRecord,
+  ): Promise<void>;
+}
+
+export function reports(job: ClaimedJob, outcome: Outcome, record?: AttemptRecord): Report[] {
+  return job.deliveries.map((_, index) => ({
+    job,
+    index,
+    outcome,
+    isLast: index === job.deliveries.length - 1,
+    ...(record === undefined ? {} : { attempt: record }),
+  }));
+}
+
+async function redisText(url: string, prefix: string): Promise<string> {
+  const redis = new Redis(url);
+  try {
+    const keys = await redis.keys(`${prefix}*`);
+    const read = async (key: string): Promise<unknown> => {
+      const type = await redis.type(key);
+      if (type === 'hash') return await redis.hgetall(key);
+      if (type === 'zset') return await redis.zrange(key, '0', '-1');
+      return type === 'set' ? await redis.smembers(key) : await redis.get(key);
+    };
+    return JSON.stringify([keys, await Promise.all(keys.map(read))]);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** A store that is set up, with a capturing daemon's fence. */
+export async function prepareStore(kind: StoreKind, policy?: LogPolicy): Promise<Prepared> {
+  const prefix = `p${randomBytes(6).toString('hex')}`;
+  const database = kind === 'postgres' ? await createDatabase() : null;
+  const open = (own?: LogPolicy): Promise<QueueStore> => {
+    const given = own === undefined ? {} : { policy: own };
+    if (database === null) return RedisStore.open({ url: () => inject('redisUrl') ?? '', prefix, ...given });
+    const target = { url: () => database.url, tls: NO_TLS, role: 'queue' as const };
+    return PostgresStore.open({ target, prefix, clock: systemClock, ...given });
+  };
+  const store = await open(policy);
+  const siblings: QueueStore[] = [];
+  await store.initialise(INSTALLATION, 'pos-0');
+  const fence = await store.takeFence();
+  let at = 0;
+  const flush: Prepared['flush'] = async (byWebhook, more = {}) => {
+    const batches = Object.entries(byWebhook).flatMap(([webhook, all]) => toBatches(webhook, all));
+    const bounds = { from: `pos-${at}`, to: `pos-${at + 1}` };
+    const result = await store.flush({ fence, ...bounds, batches, failed: [], definitions: null, ...more });
+    if (result === 'done') at += 1;
+    return result;
+  };
+  const claim: Prepared['claim'] = async (webhook, process = 'p1') =>
+    (await store.claim({ webhook, process, maxJobs: 1_000, nowMs: 1e12 })).jobs;
   return {
     store,
-    url: queue.section.url,
-    fence: await store.takeFence(),
-    initialise,
-    async sibling() {
-      const other = await openQueue(location, systemClock);
-      opened.push(other);
+    url: database?.url ?? inject('redisUrl') ?? '',
+    prefix,
+    flush,
+    claim,
+    async sibling(own) {
+      const other = await open(own ?? policy);
+      siblings.push(other);
       return other;
     },
+    async everything() {
+      if (database === null) return await redisText(inject('redisUrl') ?? '', `{${prefix}}:`);
+      const tables = ['job', 'log', 'log_text', 'gap', 'webhook'];
+      const texts: string[] = [];
+      for (const table of tables) {
+        const { rows } = await database.client.query(`select t::text from ${prefix}_queue.${table} t`);
+        texts.push(JSON.stringify(rows));
+      }
+      return texts.join('\n');
+    },
+    async end(webhook, deliveries, outcome, record) {
+      await flush({ [webhook]: deliveries });
+      const jobs = await claim(webhook);
+      await store.report(
+        'p1',
+        jobs.flatMap((job) => reports(job, outcome, record)),
+      );
+    },
     async [Symbol.asyncDispose]() {
+      for (const sibling of siblings) await sibling.close();
       await store.destroy();
-      await Promise.all(opened.map((one) => one.close()));
-      await queue[Symbol.asyncDispose]();
+      await store.close();
+      await database?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -25,6 +25,7 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
     folder = await configFolder({
       postgres: { url: database.url, slot: `slot_${randomBytes(5).toString('hex')}` },
       queue: queue.section,
+      admin: false,
       addresses: { allow: [`127.0.0.1:${sink.port}`] },
       rows: { allow_hosts: ['127.0.0.1', '*.example.com'] },
       secrets: { ours: 'a secret' },
@@ -75,9 +76,9 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
   const untilThrough = async () => {
     const id = MARKERS + Math.floor(Math.random() * MARKERS);
     await run(`insert into orders values (${id})`);
-    await until(() => received('file').some((one) => one.body.includes(`"id":${id}`)), {
-      what: `the marker; ${output()}`,
-      timeoutMs: 60_000,
+    const hasCome = () => received('file').some((one) => one.body.includes(`"id":${id}`));
+    await until(hasCome, { what: 'the marker', timeoutMs: 60_000 }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; ${output()}`);
     });
     const isDone = async () =>
       (await status()).webhooks.every((one) => one.waiting + one.active + one.delayed === 0);

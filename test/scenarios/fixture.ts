@@ -29,6 +29,8 @@ export interface Scenario extends AsyncDisposable {
   readonly slot: string;
   readonly sink: Sink;
   readonly file: string;
+  /** The `queue` section of the configuration. */
+  queueSection(): Promise<{ readonly url: string; readonly prefix: string }>;
   /** Another configuration of the same walhook, e.g. through a proxy. */
   variant(change: (config: Configuration) => Configuration): Promise<string>;
   daemon(options?: { readonly file?: string; readonly env?: Readonly<Record<string, string>> }): Daemon;
@@ -99,6 +101,7 @@ export async function openScenario(options: ScenarioOptions = {}): Promise<Scena
     slot,
     sink,
     file,
+    queueSection: () => Promise.resolve(queue.section),
     async variant(change) {
       const folder = await configFolder(change(config));
       folders.push(folder);

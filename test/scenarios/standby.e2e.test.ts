@@ -90,12 +90,7 @@ describe('several daemons', () => {
 
   it('take over within 15 s of a partition from the queue', async () => {
     await using scenario = await openScenario();
-    const queueUrl = await new Promise<string>((resolve) => {
-      void scenario.variant((config) => {
-        resolve(String(config.queue['url']));
-        return config;
-      });
-    });
+    const { url: queueUrl } = await scenario.queueSection();
     await using proxy = await openProxy(queueUrl);
     const leader = scenario.daemon({
       file: await scenario.variant((config) => ({ ...config, queue: { ...config.queue, url: proxy.url } })),

@@ -139,7 +139,9 @@ describe('what setup does to a fresh database', () => {
     );
     expect(sql(plan, 'schema')).toContain('create schema walhook;');
     expect(sql(plan, 'schema')).toContain('grant usage on schema walhook to walhook;');
-    expect(sql(plan, 'slot')).toBe("select pg_create_logical_replication_slot('walhook', 'pgoutput');");
+    expect(sql(plan, 'slot')).toBe(
+      "select pg_create_logical_replication_slot('walhook', 'pgoutput', failover => true);",
+    );
     expect(plan).toMatchObject({ refused: [], notes: [] });
   });
 

@@ -4,14 +4,14 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { FlowStore } from '../../queue/flow.ts';
+import type { DeliverStore } from '../../queue/store.ts';
 import type { AttemptResult } from '../outcome.ts';
 import { Agreement } from './agreement.ts';
 import { HealthWindow, healthOf, park, unpark } from './breaker.ts';
 import { type Rate, share, withdraw } from './share.ts';
 
 export interface GateOptions {
-  readonly store: FlowStore;
+  readonly store: Pick<DeliverStore, 'swapFlow' | 'flows' | 'setParked'>;
   readonly webhook: string;
   readonly process: string;
   readonly concurrency: number;
@@ -106,7 +106,7 @@ export class Gate {
   /** What an Attempt says of the receiver: parks or unparks the Webhook. Throws what the store throws. */
   async record(result: AttemptResult): Promise<void> {
     const health = healthOf(result);
-    const { clock, log, webhook } = this.#options;
+    const { clock, log, webhook, store } = this.#options;
     if (health === 'unknown') return;
     const nowMs = clock.now();
     const isDown = this.#window.isDownAfter(health, nowMs);
@@ -114,6 +114,7 @@ export class Gate {
       await this.#agreement.change((state) => ({ state: unpark(state, nowMs), grant: null }));
       this.#window.clear();
       this.#reset();
+      await store.setParked(webhook, false);
       log.info({ webhook }, 'the receiver answers again: going on, slowly at first');
     } else if (this.#isProbe || (isDown && !this.isParked)) {
       await this.#park(result.kind === 'response' ? `status ${result.status}` : result.kind, nowMs);
@@ -177,7 +178,7 @@ export class Gate {
   }
 
   async #park(reason: string, nowMs: number): Promise<void> {
-    const { log, webhook, process } = this.#options;
+    const { log, webhook, process, store } = this.#options;
     const random = Math.random();
     const isFirst = !this.#isProbe;
     this.#isProbe = false;
@@ -192,6 +193,7 @@ export class Gate {
     });
     this.#parkedUntilMs = parked?.untilMs ?? nowMs;
     this.#nextAskMs = nowMs;
+    await store.setParked(webhook, true);
     log.warn(
       { webhook, reason, until: new Date(this.#parkedUntilMs).toISOString(), openings: parked?.openings },
       'parked: the receiver is down; its Deliveries wait and use up no Attempt',

@@ -9,12 +9,20 @@ import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
-import { decodePayload, deliveryId, encodePayload } from '../delivery.ts';
+import { decodeJob, encodeHead, type QueuedDelivery, splitPayload } from '../delivery.ts';
+import { isResent } from '../entry.ts';
+import type { Gap } from '../gaps.ts';
+import { Inspector } from '../inspector.ts';
+import type { Orphan } from '../orphans.ts';
+import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
 import {
+  type CancelledInJob,
+  type ClaimedJob,
   type ClaimRequest,
   type ClaimResult,
   type FailedDelivery,
   type Flush,
+  type FlushResult,
   type Installation,
   type QueueCounts,
   type QueueStore,
@@ -22,8 +30,11 @@ import {
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
-import { newSender, readWake } from '../wake.ts';
+import { hearWake, newSender } from '../wake.ts';
+import type { Worker } from '../workers.ts';
+import { entryParameters } from './entries.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { PostgresBackend } from './postgresBackend.ts';
 import { rowSchemaSql } from './rowStatements.ts';
 import { queueSchema, queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
@@ -32,6 +43,8 @@ export interface PostgresStoreOptions {
   readonly target: PostgresTarget;
   readonly prefix: string;
   readonly clock: Clock;
+  /** What the log keeps and how it is sealed; default: everything, in the clear. */
+  readonly policy?: LogPolicy;
 }
 
 /** Connections of one process: two for capture and commands, four for deliver, one that listens. */
@@ -45,7 +58,10 @@ const INVALID_SCHEMA = '3F000';
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
+  readonly deliveries: Inspector;
   readonly #options: PostgresStoreOptions;
+  readonly #policy: LogPolicy;
+  readonly #backend: PostgresBackend;
   readonly #schema: string;
   readonly #sql: Statements;
   readonly #durable: Pool;
@@ -56,10 +72,15 @@ export class PostgresStore implements QueueStore {
 
   private constructor(options: PostgresStoreOptions, durable: Pool, fast: Pool) {
     this.#options = options;
+    this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#schema = queueSchema(options.prefix);
     this.#sql = statementsFor(this.#schema);
     this.#durable = durable;
     this.#fast = fast;
+    this.#backend = new PostgresBackend(this.#schema, (text, values) =>
+      this.#query(this.#durable, text, values),
+    );
+    this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
   /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
@@ -100,26 +121,28 @@ export class PostgresStore implements QueueStore {
     };
   }
 
+  #schemaSql(): string {
+    return queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema);
+  }
+
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#query(
-      this.#durable,
-      queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema),
-    );
+    await this.#query(this.#durable, this.#schemaSql());
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store (format, installation, position) values ($1, $2, $3)
-       on conflict (only_row) do update set installation = excluded.installation`,
+       on conflict (only_row) do update set installation = excluded.installation, format = excluded.format`,
       [STORE_FORMAT, JSON.stringify(installation), position],
     );
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, queueSchemaSql(this.#schema));
+    await this.#query(this.#durable, this.#schemaSql());
     await this.#query(
       this.#durable,
       `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
        on conflict (only_row) do update
-       set installation = excluded.installation, position = excluded.position, fence = s.fence + 1`,
+       set installation = excluded.installation, position = excluded.position, format = excluded.format,
+         fence = s.fence + 1`,
       [STORE_FORMAT, JSON.stringify(installation), position],
     );
   }
@@ -153,9 +176,9 @@ export class PostgresStore implements QueueStore {
     return Number(rows[0]?.fence);
   }
 
-  async flush(flush: Flush): Promise<'done' | 'fenced'> {
-    const { batches, failed } = flush;
-    const rows = await this.#query<{ done: boolean }>(
+  async flush(flush: Flush): Promise<FlushResult> {
+    const policy = this.#policy;
+    const rows = await this.#query<{ answer: string }>(
       this.#durable,
       this.#sql.flush,
       [
@@ -163,31 +186,23 @@ export class PostgresStore implements QueueStore {
         flush.from,
         flush.to,
         flush.definitions,
-        batches.map((batch) => batch.webhook),
-        batches.map((batch) => batch.size),
-        batches.map((batch) => batch.bytes),
-        batches.map((batch) => batch.firstId),
-        batches.map((batch) => batch.lastId),
-        batches.map((batch) => batch.payload),
-        failed.map((one) => deliveryId(one.delivery.eventId, one.webhook)),
-        failed.map((one) => one.webhook),
-        failed.map((one) => one.failedAtMs),
-        failed.map((one) => one.attempts),
-        failed.map((one) => one.reason),
-        failed.map((one) => one.detail),
-        failed.map((one) => Buffer.byteLength(one.delivery.json)),
-        failed.map((one) => encodePayload([one.delivery])),
+        ...batchParameters(flush, policy),
+        ...entryParameters(flush.failed.map((one) => failedEntry(one, policy))),
+        flush.braked ?? [],
+        this.#options.clock.now(),
         this.#schema,
         this.#sender,
-        batches.map((batch) => batch.rows[0] ?? null),
-        batches.map((batch) => batch.rows[1] ?? null),
+        flush.batches.map((batch) => batch.rows[0] ?? null),
+        flush.batches.map((batch) => batch.rows[1] ?? null),
       ],
       'flush',
     );
-    if (rows[0]?.done === true) return 'done';
+    const answer = rows[0]?.answer;
+    if (answer === 'done') return 'done';
     // The answer to an earlier try may have been lost on the way: then its position stands there already.
     const state = await this.state();
-    return state?.fence === flush.fence && state.position === flush.to ? 'done' : 'fenced';
+    if (state?.fence === flush.fence && state.position === flush.to) return 'done';
+    return answer === 'held' && state?.fence === flush.fence ? 'held' : 'fenced';
   }
 
   async heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
@@ -202,21 +217,30 @@ export class PostgresStore implements QueueStore {
       id: string | null;
       attempts: number;
       done: number;
+      head: string;
       payload: string;
+      history: string;
+      bodies: string;
     }>(this.#fast, this.#sql.claim, [webhook, request.process, request.maxJobs, request.nowMs], 'claim');
     const isPaused = rows[0]?.is_paused ?? false;
     const next = rows[0]?.next_due_ms ?? null;
     return {
       isPaused,
       nextDueMs: isPaused || next === null ? null : Number(next),
-      jobs: rows.flatMap(({ id, attempts, done, payload }) =>
-        id === null ? [] : [{ id, webhook, attempts, done, deliveries: decodePayload(payload) }],
-      ),
+      jobs: rows.flatMap(({ id, attempts, done, head, payload, history, bodies }): ClaimedJob[] => {
+        if (id === null) return [];
+        const deliveries = decodeJob(head, this.#policy.sealer.open(payload));
+        const job = { id, webhook, attempts, done, deliveries };
+        return [history === '' ? job : { ...job, trace: { history, bodies }, isResend: isResent(history) }];
+      }),
     };
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
-    await this.#query(this.#fast, this.#sql.report, [process, ...reportParameters(reports)], 'report');
+    const policy = this.#policy;
+    const { clock } = this.#options;
+    const parameters = reportParameters(reports, policy, clock.now());
+    await this.#query(this.#fast, this.#sql.report, [process, ...parameters], 'report');
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
@@ -248,25 +272,26 @@ export class PostgresStore implements QueueStore {
     return new Map(rows.map(({ webhook, state }) => [webhook, state]));
   }
 
-  async onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {
+  async onWake(
+    callback: (webhooks: readonly string[]) => void,
+    onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
+  ): Promise<void> {
+    const listeners = { onWork: callback, onCancelled };
     const client = await connect(this.#options.target);
-    client.on('notification', ({ payload }) => {
-      const webhooks = readWake(payload ?? '', this.#sender);
-      if (webhooks.length > 0) callback(webhooks);
-    });
+    client.on('notification', ({ payload }) => hearWake(payload ?? '', this.#sender, listeners));
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
-      if (!this.#isClosed) void this.#listenAgain(callback);
+      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
     });
     await client.query(`listen ${this.#schema}`);
     this.#listener = client;
   }
 
-  async #listenAgain(callback: (webhooks: readonly string[]) => void): Promise<void> {
+  async #listenAgain(...listeners: Parameters<QueueStore['onWake']>): Promise<void> {
     while (!this.#isClosed) {
       await this.#options.clock.sleep(1_000);
       try {
-        if (!this.#isClosed) await this.onWake(callback);
+        if (!this.#isClosed) await this.onWake(...listeners);
         return;
       } catch {
         // The polling that goes on meanwhile reports that the store is gone.
@@ -275,32 +300,25 @@ export class PostgresStore implements QueueStore {
   }
 
   async counts(): Promise<ReadonlyMap<string, QueueCounts>> {
-    const rows = await this.#query<{
-      key: string;
-      is_paused: boolean;
-      waiting: string;
-      delayed: string;
-      active: string;
-      failed: string;
-      delivered_total: string;
-      failed_total: string;
-      pending_bytes: string;
-    }>(this.#durable, this.#sql.counts);
-    return new Map(
-      rows.map((row) => [
-        row.key,
-        {
-          isPaused: row.is_paused,
-          waiting: Number(row.waiting),
-          delayed: Number(row.delayed),
-          active: Number(row.active),
-          failed: Number(row.failed),
-          deliveredTotal: Number(row.delivered_total),
-          failedTotal: Number(row.failed_total),
-          bytes: Number(row.pending_bytes),
-        },
-      ]),
+    const rows = await this.#query<CountRow>(this.#durable, this.#sql.counts);
+    return new Map(rows.map((row) => [row.key, toCounts(row)]));
+  }
+
+  async workers(): Promise<readonly Worker[]> {
+    const rows = await this.#query<{ id: string; seen_ms: string; jobs: number }>(
+      this.#durable,
+      `select p.id, p.seen_ms::text, (select count(*)::int from ${this.#schema}.job j where j.owner = p.id) as jobs
+       from ${this.#schema}.process p order by p.id`,
     );
+    return rows.map(({ id, seen_ms, jobs }) => ({ process: id, seenMs: Number(seen_ms), jobs }));
+  }
+
+  async oldest(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#query<{ webhook: string; ms: string }>(
+      this.#durable,
+      `select webhook, min(last_ms)::text as ms from ${this.#schema}.job group by webhook`,
+    );
+    return new Map(rows.map(({ webhook, ms }) => [webhook, Number(ms)]));
   }
 
   async pause(webhook: string): Promise<void> {
@@ -311,24 +329,60 @@ export class PostgresStore implements QueueStore {
     await this.#query(this.#durable, this.#sql.pause, [webhook, false, this.#schema]);
   }
 
+  async setParked(webhook: string, isParked: boolean): Promise<void> {
+    await this.#query(this.#durable, this.#sql.park, [webhook, isParked]);
+  }
+
+  async enqueue(webhook: string, delivery: QueuedDelivery): Promise<void> {
+    await this.#query(this.#durable, this.#sql.enqueue, [
+      webhook,
+      Buffer.byteLength(delivery.json),
+      delivery.eventId,
+      delivery.committedAtMs,
+      encodeHead([delivery]),
+      this.#policy.sealer.seal(delivery.json),
+      this.#schema,
+    ]);
+  }
+
   async failed(webhook: string, limit: number): Promise<FailedDelivery[]> {
-    const rows = await this.#query<{
-      failed_ms: string;
-      attempts: number;
-      reason: string;
-      detail: string;
-      payload: string;
-    }>(this.#durable, this.#sql.failed, [webhook, limit]);
-    return rows.flatMap((row) =>
-      decodePayload(row.payload).map((delivery) => ({
-        webhook,
-        delivery,
-        reason: row.reason,
-        detail: row.detail,
-        attempts: row.attempts,
-        failedAtMs: Number(row.failed_ms),
-      })),
-    );
+    return await this.deliveries.failed(webhook, limit);
+  }
+
+  async gaps(): Promise<readonly Gap[]> {
+    const rows = await this.#query<GapRow>(this.#durable, this.#sql.gaps);
+    return rows.map(toGap);
+  }
+
+  async recordGap(gap: Omit<Gap, 'id'>): Promise<number> {
+    const rows = await this.#query<{ id: string }>(this.#durable, this.#sql.recordGap, [
+      gap.kind,
+      gap.webhook,
+      gap.firstId,
+      gap.lastId,
+      gap.firstLsn,
+      gap.lastLsn,
+      gap.firstMs,
+      gap.lastMs,
+      JSON.stringify(gap.models),
+      gap.openedMs,
+      gap.closedMs,
+      gap.settledMs,
+      gap.detail,
+    ]);
+    return Number(rows[0]?.id);
+  }
+
+  async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
+    return await this.#backend.markOrphans(defined, nowMs);
+  }
+
+  async dropWaiting(webhook: string, nowMs: number): Promise<number> {
+    return await this.#backend.dropWaiting(webhook, nowMs);
+  }
+
+  async settleGap(id: number, nowMs: number): Promise<boolean> {
+    return (await this.#query(this.#durable, this.#sql.settleGap, [id, nowMs])).length > 0;
   }
 
   durability(): Promise<{ ackDelayMs: number; note: string }> {
@@ -413,53 +467,119 @@ function translated(error: unknown): unknown {
   );
 }
 
-/** The parameters $2–$22 of the report statement. */
-function reportParameters(reports: readonly Report[]): unknown[] {
-  const jobs = new Map<string, { mask: number; isLast: boolean; outcomes: number; delivered: number }>();
-  for (const { job, index, outcome, isLast } of reports) {
-    const sum = jobs.get(job.id) ?? { mask: 0, isLast: false, outcomes: 0, delivered: 0 };
-    jobs.set(job.id, {
-      mask: sum.mask | (1 << index),
-      isLast: sum.isLast || isLast,
-      outcomes: sum.outcomes + 1,
-      delivered: sum.delivered + (outcome.kind === 'delivered' ? 1 : 0),
-    });
-  }
-  const entries = [...jobs.values()];
-  const detailed = reports.flatMap(({ job, index, outcome }) => {
-    const delivery = job.deliveries[index];
-    return delivery === undefined
-      ? []
-      : [{ job, outcome, delivery, bytes: Buffer.byteLength(delivery.json) }];
-  });
-  const retries = detailed.flatMap((one) =>
-    one.outcome.kind === 'retry' ? [{ ...one, outcome: one.outcome }] : [],
-  );
-  const failed = detailed.flatMap((one) =>
-    one.outcome.kind === 'failed' ? [{ ...one, outcome: one.outcome }] : [],
-  );
-  const settled = detailed.filter((one) => one.outcome.kind !== 'retry');
+interface CountRow {
+  readonly key: string;
+  readonly is_paused: boolean;
+  readonly is_braked: boolean;
+  readonly is_parked: boolean;
+  readonly waiting: string;
+  readonly delayed: string;
+  readonly active: string;
+  readonly delivered: string;
+  readonly failed: string;
+  readonly cancelled: string;
+  readonly delivered_total: string;
+  readonly failed_total: string;
+  readonly skipped_total: string;
+  readonly pending_bytes: string;
+  readonly log_bytes: string;
+}
+
+function toCounts(row: CountRow): QueueCounts {
+  return {
+    isPaused: row.is_paused,
+    isBraked: row.is_braked,
+    isParked: row.is_parked,
+    waiting: Number(row.waiting),
+    delayed: Number(row.delayed),
+    active: Number(row.active),
+    delivered: Number(row.delivered),
+    failed: Number(row.failed),
+    cancelled: Number(row.cancelled),
+    deliveredTotal: Number(row.delivered_total),
+    failedTotal: Number(row.failed_total),
+    skippedTotal: Number(row.skipped_total),
+    bytes: Number(row.pending_bytes),
+    logBytes: Number(row.log_bytes),
+  };
+}
+
+interface GapRow {
+  readonly id: string;
+  readonly kind: Gap['kind'];
+  readonly webhook: string | null;
+  readonly first_id: string | null;
+  readonly last_id: string | null;
+  readonly first_lsn: string | null;
+  readonly last_lsn: string | null;
+  readonly first_ms: string | null;
+  readonly last_ms: string | null;
+  readonly models: Readonly<Record<string, number>>;
+  readonly opened_ms: string;
+  readonly closed_ms: string | null;
+  readonly settled_ms: string | null;
+  readonly detail: string | null;
+}
+
+function toGap(row: GapRow): Gap {
+  const time = (text: string | null) => (text === null ? null : Number(text));
+  return {
+    id: Number(row.id),
+    kind: row.kind,
+    webhook: row.webhook,
+    firstId: row.first_id,
+    lastId: row.last_id,
+    firstLsn: row.first_lsn,
+    lastLsn: row.last_lsn,
+    firstMs: time(row.first_ms),
+    lastMs: time(row.last_ms),
+    models: row.models,
+    openedMs: Number(row.opened_ms),
+    closedMs: time(row.closed_ms),
+    settledMs: time(row.settled_ms),
+    detail: row.detail,
+  };
+}
+
+/** The parameters $5–$15 of the flush statement. */
+function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): unknown[] {
+  const parts = batches.map((batch) => splitPayload(batch.payload));
+  const bounds = batches.map((batch) => backlogs?.get(batch.webhook));
+  return [
+    batches.map((batch) => batch.webhook),
+    batches.map((batch) => batch.size),
+    batches.map((batch) => batch.bytes),
+    batches.map((batch) => batch.firstId),
+    batches.map((batch) => batch.lastId),
+    batches.map((batch) => batch.lastMs),
+    parts.map((part) => part.head),
+    parts.map((part) => sealer.seal(part.events)),
+    bounds.map((bound) => bound?.max ?? 0),
+    bounds.map((bound) => bound?.bytes ?? 0),
+    bounds.map((bound) => bound?.rule ?? ''),
+  ];
+}
+
+/** The parameters $2–$29 of the report statement. */
+function reportParameters(reports: readonly Report[], policy: LogPolicy, nowMs: number): unknown[] {
+  const { jobs, retries, ended } = planReports(reports, policy, nowMs);
   return [
     [...jobs.keys()],
-    entries.map((entry) => entry.mask),
-    entries.map((entry) => entry.isLast),
-    entries.map((entry) => entry.outcomes),
-    entries.map((entry) => entry.delivered),
-    retries.map((one) => one.job.id),
-    retries.map((one) => one.outcome.dueMs),
-    retries.map((one) => one.outcome.attempts),
+    [...jobs.values()],
+    retries.map((one) => one.job),
+    retries.map((one) => one.bit),
+    retries.map((one) => one.dueMs),
+    retries.map((one) => one.attempts),
     retries.map((one) => one.bytes),
-    retries.map((one) => one.delivery.eventId),
-    retries.map((one) => encodePayload([one.delivery])),
-    failed.map((one) => one.job.id),
-    failed.map((one) => deliveryId(one.delivery.eventId, one.job.webhook)),
-    failed.map((one) => one.outcome.failedAtMs),
-    failed.map((one) => one.outcome.attempts),
-    failed.map((one) => one.outcome.reason),
-    failed.map((one) => one.outcome.detail),
-    failed.map((one) => one.bytes),
-    failed.map((one) => encodePayload([one.delivery])),
-    settled.map((one) => one.job.id),
-    settled.map((one) => one.bytes),
+    retries.map((one) => one.eventId),
+    retries.map((one) => one.committedMs),
+    retries.map((one) => one.head),
+    retries.map((one) => one.events),
+    retries.map((one) => one.trace.history),
+    retries.map((one) => one.trace.bodies),
+    ended.map((one) => one.job),
+    ended.map((one) => one.bit),
+    ended.map((one) => one.eventBytes),
+    ...entryParameters(ended.map((one) => one.entry)),
   ];
 }

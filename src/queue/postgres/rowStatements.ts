@@ -10,7 +10,7 @@
 export function rowSchemaSql(schema: string): string {
   return `
 -- Where order matters: the rows of the one Delivery of a job, and where it comes among the jobs of them.
-create sequence if not exists ${schema}.job_place;
+create sequence if not exists ${schema}.job_turn;
 alter table ${schema}.job add column if not exists row_a text;
 alter table ${schema}.job add column if not exists row_b text;
 alter table ${schema}.job add column if not exists place bigint;

@@ -1,4 +1,6 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
+import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
+import { openGaps } from './gaps.ts';
 import { isFirstOfItsRows } from './rowStatements.ts';
 
 export interface Statements {
@@ -11,56 +13,119 @@ export interface Statements {
   readonly dueWebhooks: string;
   readonly counts: string;
   readonly pause: string;
-  readonly failed: string;
+  readonly park: string;
+  readonly enqueue: string;
+  readonly gaps: string;
+  readonly recordGap: string;
+  readonly settleGap: string;
 }
 
 /** @param q the schema, checked to be a plain identifier */
 export function statementsFor(q: string): Statements {
   return {
-    // $1 fence, $2 from, $3 to, $4 definitions; $5–$10 batches; $11–$18 failed Deliveries; $19 channel,
-    // $20 sender,
-    // $21–$22 rows of the batches. A list that is too long for a notification is cut; polling finds the rest.
+    // $1 fence, $2 from, $3 to, $4 definitions; $5–$15 batches with their bounds (max 0: none); $16–$27
+    // entries; $28 Webhooks to pause, $29 now, $30 channel, $31 sender, $32–$33 rows of the batches. A list that is too long for a
+    // notification is cut; polling finds the rest. Answers done, held or refused.
     flush: `
-      with guard as (
+      with input as (
+        select *
+        from unnest($5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[],
+            $13::bigint[], $14::bigint[], $15::text[], $32::text[], $33::text[])
+          with ordinality as b (webhook, size, bytes, first_id, last_id, last_ms, head, payload, max, max_bytes, rule,
+            row_a, row_b, place)
+      ),
+      filled as (
+        select i.*, coalesce(w.pending, 0) + sum(i.size) over waiting as after,
+          coalesce(w.pending_bytes, 0) + sum(i.bytes) over waiting as after_bytes
+        from input i left join ${q}.webhook w on w.key = i.webhook
+        window waiting as (partition by i.webhook order by i.place)
+      ),
+      judged as (
+        select *, max > 0 and (after > max or after_bytes > max_bytes) as is_over from filled
+      ),
+      guard as (
         update ${q}.store set position = $3, definitions = coalesce($4, definitions)
-        where fence = $1 and position = $2
+        where fence = $1 and position = $2 and not exists (select from judged where is_over and rule = 'hold')
         returning true
       ),
       batch as (
-        select * from unnest($5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $21::text[], $22::text[])
-          with ordinality as b (webhook, size, bytes, first_id, last_id, payload, row_a, row_b, place)
-        where exists (select from guard)
+        select * from judged where exists (select from guard) and not (is_over and rule = 'overflow')
       ),
       job as (
-        insert into ${q}.job (webhook, size, bytes, first_id, last_id, payload, row_a, row_b, place)
-        select webhook, size, bytes, first_id, last_id, payload, row_a, row_b,
-          case when row_a is not null then nextval('${q}.job_place') end
+        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b, place)
+        select webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b,
+          case when row_a is not null then nextval('${q}.job_turn') end
         from (select * from batch order by place) as ordered
       ),
-      bad as (
-        insert into ${q}.failed (id, webhook, failed_ms, attempts, reason, detail, bytes, payload)
-        select * from unnest($11::text[], $12::text[], $13::bigint[], $14::int[], $15::text[], $16::text[], $17::int[], $18::text[])
-        where exists (select from guard)
-        on conflict (id) do nothing
-        returning webhook
+      excess as (
+        select webhook, max(after - max) as n, max(after_bytes - max_bytes) as bytes
+        from batch where is_over group by webhook
       ),
+      dropped as (
+        delete from ${q}.job j using (
+          select o.id, sum(o.size) over older - o.size as before, sum(o.bytes) over older - o.bytes as before_bytes,
+            e.n, e.bytes
+          from excess e
+          cross join lateral (
+            select id, size - bit_count(done::bit(32)) as size, bytes from ${q}.job
+            where webhook = e.webhook and owner is null order by last_ms, id limit 500
+          ) as o
+          window older as (partition by e.webhook order by o.id)
+        ) as o
+        where j.id = o.id and j.owner is null and (o.before < o.n or o.before_bytes < o.bytes)
+        returning j.webhook, j.head, j.done, j.attempts
+      ),
+      missed as (
+        select 'overflow' as kind, j.webhook, d.one, j.place * 32 + d.n as place, 0 as bytes
+        from judged j, jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n)
+        where j.is_over and j.rule = 'overflow' and exists (select from guard)
+        union all
+        select 'dropped', j.webhook, d.one, d.n, coalesce(d.one ->> 'b', d.one ->> 'n')::bigint
+        from dropped j, jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n)
+        where (j.done >> (d.n::int - 1)) & 1 = 0 and d.one ->> 'i' <> ''
+      ),
+      ${openGaps(q, 'missed', '$29')},
+      closed as (
+        update ${q}.gap set closed_ms = $29
+        where closed_ms is null and webhook in (select webhook from batch)
+          and webhook not in (select webhook from judged where is_over)
+      ),
+      bad as (
+        select * from unnest(${entryArrays(16)}) as e (${ENTRY_COLUMNS}, event, bodies)
+        where exists (select from guard)
+      ),
+      ${writeEntries(q, 'bad')},
       counted as (
-        insert into ${q}.webhook as w (key, pending, pending_bytes, failed, failed_total)
-        select webhook, sum(size), sum(bytes), sum(failed), sum(failed)
+        insert into ${q}.webhook as w (key, pending, pending_bytes, delayed, failed, failed_total, log_bytes,
+          skipped_total, is_paused, is_braked)
+        select webhook, sum(size), sum(bytes), -sum(tried), sum(failed), sum(failed), sum(log_bytes), sum(skipped),
+          bool_or(brakes), bool_or(brakes)
         from (
-          select webhook, size, bytes, 0 as failed from batch
+          select webhook, size, bytes, 0 as tried, 0 as failed, 0 as log_bytes, 0 as skipped, false as brakes from batch
           union all
-          select webhook, 0, 0, 1 from bad
+          select webhook, 0, 0, 0, 1, bytes, 0, false from entry where is_new
+          union all
+          select webhook, case kind when 'dropped' then -1 else 0 end, -bytes, 0, 0, 0, 1, false from missed
+          union all
+          select webhook, 0, 0, 1, 0, 0, 0, false from dropped where attempts > 0
+          union all
+          select webhook, 0, 0, 0, 0, 0, 0, true from unnest($28::text[]) as b (webhook) where exists (select from guard)
         ) as added
         group by webhook order by webhook
         on conflict (key) do update set
           pending = w.pending + excluded.pending,
           pending_bytes = w.pending_bytes + excluded.pending_bytes,
+          delayed = w.delayed + excluded.delayed,
           failed = w.failed + excluded.failed,
-          failed_total = w.failed_total + excluded.failed_total
+          failed_total = w.failed_total + excluded.failed_total,
+          log_bytes = w.log_bytes + excluded.log_bytes,
+          skipped_total = w.skipped_total + excluded.skipped_total,
+          is_paused = w.is_paused or excluded.is_paused,
+          is_braked = w.is_braked or excluded.is_braked
       )
-      select exists (select from guard) as done,
-        (select pg_notify($19, $20 || '|' || left(string_agg(distinct webhook, ','), 7900)) from batch having count(*) > 0)`,
+      select case when exists (select from guard) then 'done'
+          when exists (select from judged where is_over and rule = 'hold') then 'held' else 'refused' end as answer,
+        (select pg_notify($30, $31 || '|' || left(string_agg(distinct webhook, ','), 7900)) from batch having count(*) > 0)`,
 
     // $1 process, $2 now, $3 time to live, $4 channel
     heartbeat: `
@@ -71,8 +136,12 @@ export function statementsFor(q: string): Statements {
       dead as (
         delete from ${q}.process where id <> $1 and seen_ms < $2 - $3 returning id
       ),
+      gone as (
+        delete from ${q}.job where owner in (select id from dead) and bit_count(done::bit(32)) = size
+      ),
       freed as (
-        update ${q}.job set owner = null where owner in (select id from dead)
+        update ${q}.job set owner = null
+        where owner in (select id from dead) and bit_count(done::bit(32)) < size
         returning webhook, attempts, size, done
       ),
       counted as (
@@ -99,7 +168,7 @@ export function statementsFor(q: string): Statements {
       ),
       taken as (
         update ${q}.job j set owner = $2 from picked p where j.id = p.id
-        returning j.id, j.due_ms, j.attempts, j.size, j.done, j.payload
+        returning j.id, j.due_ms, j.attempts, j.size, j.done, j.head, j.payload, j.history, j.bodies
       ),
       counted as (
         update ${q}.webhook w set active = w.active + t.n, delayed = w.delayed - t.tried
@@ -109,7 +178,7 @@ export function statementsFor(q: string): Statements {
         ) as t
         where w.key = $1 and t.n > 0
       )
-      select state.is_paused, t.id::text, t.attempts, t.done, t.payload,
+      select state.is_paused, t.id::text, t.attempts, t.done, t.head, t.payload, t.history, t.bodies,
         (
           select min(due_ms) from ${q}.job
           where webhook = $1 and owner is null and id not in (select id from picked)
@@ -117,73 +186,92 @@ export function statementsFor(q: string): Statements {
       from state left join taken t on true
       order by t.due_ms, t.id`,
 
-    // $1 process; $2–$6 jobs; $7–$12 retries; $13–$20 failed; $21–$22 bytes that wait no longer
+    // $1 process; $2–$3 jobs; $4–$14 retries; $15–$17 and $18–$29 what has ended, with its entries
     report: `
       with input as (
-        select * from unnest($2::bigint[], $3::int[], $4::boolean[], $5::int[], $6::int[])
-          as i (id, mask, is_last, outcomes, delivered)
+        select * from unnest($2::bigint[], $3::int[]) as i (id, mask)
+      ),
+      before as (
+        select j.id, j.webhook, j.done, j.size, j.row_a, j.row_b, j.place, i.mask
+        from ${q}.job j join input i on i.id = j.id
+        where j.owner = $1 for update of j
       ),
       finished as (
-        delete from ${q}.job j using input i
-        where j.id = i.id and j.owner = $1 and i.is_last
-        returning j.id, j.webhook, i.outcomes, i.delivered, j.row_a, j.row_b, j.place
+        delete from ${q}.job j using before b
+        where j.id = b.id and bit_count((b.done | b.mask)::bit(32)) = b.size
+        returning b.id, b.webhook, b.mask & ~b.done as fresh, b.row_a, b.row_b, b.place
       ),
       going_on as (
-        update ${q}.job j set done = j.done | i.mask from input i
-        where j.id = i.id and j.owner = $1 and not i.is_last
-        returning j.id, j.webhook, i.outcomes, i.delivered, j.row_a, j.row_b, j.place
+        update ${q}.job j set done = b.done | b.mask from before b
+        where j.id = b.id and bit_count((b.done | b.mask)::bit(32)) < b.size
+        returning b.id, b.webhook, b.mask & ~b.done as fresh, b.row_a, b.row_b, b.place
       ),
       mine as (
         select * from finished union all select * from going_on
       ),
       retry as (
-        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, payload, row_a, row_b, place)
-        select m.webhook, r.due_ms, r.attempts, 1, r.bytes, r.event_id, r.event_id, r.payload, m.row_a, m.row_b, m.place
-        from unnest($7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::text[], $12::text[])
-          as r (job, due_ms, attempts, bytes, event_id, payload)
-        join mine m on m.id = r.job
-        returning webhook, bytes
+        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, last_ms, head, payload, history, bodies, tried,
+          row_a, row_b, place)
+        select m.webhook, r.due_ms, r.attempts, 1, r.bytes, r.event_id, r.event_id, r.last_ms, r.head, r.payload, r.history,
+          r.bodies, nextval('${q}.outcome'), m.row_a, m.row_b, m.place
+        from unnest($4::bigint[], $5::int[], $6::bigint[], $7::int[], $8::int[], $9::text[], $10::bigint[], $11::text[],
+            $12::text[], $13::text[], $14::text[])
+          as r (job, bit, due_ms, attempts, bytes, event_id, last_ms, head, payload, history, bodies)
+        join mine m on m.id = r.job and m.fresh & r.bit <> 0
+        returning webhook
       ),
-      bad as (
-        insert into ${q}.failed (id, webhook, failed_ms, attempts, reason, detail, bytes, payload)
-        select f.id, m.webhook, f.failed_ms, f.attempts, f.reason, f.detail, f.bytes, f.payload
-        from unnest($13::bigint[], $14::text[], $15::bigint[], $16::int[], $17::text[], $18::text[], $19::int[], $20::text[])
-          as f (job, id, failed_ms, attempts, reason, detail, bytes, payload)
-        join mine m on m.id = f.job
-        on conflict (id) do update set failed_ms = excluded.failed_ms, attempts = excluded.attempts,
-          reason = excluded.reason, detail = excluded.detail
-        returning webhook, xmax = 0 as is_new
+      reported as (
+        select e.*, m.fresh & e.bit <> 0 as is_fresh
+        from unnest($15::bigint[], $16::int[], $17::int[], ${entryArrays(18)})
+          as e (job, bit, event_bytes, ${ENTRY_COLUMNS}, event, bodies)
+        join mine m on m.id = e.job
+      ),
+      old as (
+        select l.id, l.webhook, l.state, l.bytes from ${q}.log l where l.id in (select id from reported)
+      ),
+      ended as (
+        -- What was cancelled while its request was in flight, and arrived all the same, is delivered.
+        select r.* from reported r left join old o on o.id = r.id
+        where r.is_fresh or (r.state = 'delivered' and o.state = 'cancelled')
+      ),
+      ${writeEntries(q, 'ended')},
+      sums as (
+        select webhook, sum(active) as active, sum(pending) as pending, sum(bytes) as bytes, sum(delayed) as delayed,
+          sum(delivered) as delivered, sum(failed) as failed, sum(cancelled) as cancelled, sum(log_bytes) as log_bytes,
+          sum(delivered_total) as delivered_total, sum(failed_total) as failed_total
+        from (
+          select webhook, -bit_count(fresh::bit(32)) as active, -bit_count(fresh::bit(32)) as pending, 0 as bytes,
+            0 as delayed, 0 as delivered, 0 as failed, 0 as cancelled, 0 as log_bytes, 0 as delivered_total, 0 as failed_total
+          from mine
+          union all
+          select webhook, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0 from retry
+          union all
+          select webhook, 0, 0, case when is_fresh then -event_bytes else 0 end, 0, (state = 'delivered')::int,
+            (state = 'failed')::int, (state = 'cancelled')::int, ${ENTRY_BYTES}, (state = 'delivered')::int, (state = 'failed')::int
+          from ended
+          union all
+          select webhook, 0, 0, 0, 0, -(state = 'delivered')::int, -(state = 'failed')::int, -(state = 'cancelled')::int, -bytes, 0, 0
+          from old where id in (select id from ended)
+        ) as changes
+        group by webhook
       ),
       locked as (
         -- In one order everywhere, so that two statements never wait for each other.
         select key from ${q}.webhook where key in (select webhook from mine) order by key for update
-      ),
-      bytes as (
-        select m.webhook, sum(b.bytes) as bytes
-        from unnest($21::bigint[], $22::int[]) as b (job, bytes)
-        join mine m on m.id = b.job
-        group by m.webhook
       )
       update ${q}.webhook w set
-        active = w.active - t.outcomes,
-        delayed = w.delayed + t.retried,
-        pending = w.pending - t.outcomes + t.retried,
-        pending_bytes = w.pending_bytes - t.bytes,
-        delivered_total = w.delivered_total + t.delivered,
-        failed_total = w.failed_total + t.failed,
-        failed = w.failed + t.kept
-      from (
-        select m.webhook, m.outcomes, m.delivered,
-          (select count(*) from retry r where r.webhook = m.webhook) as retried,
-          (select count(*) from bad b where b.webhook = m.webhook) as failed,
-          (select count(*) from bad b where b.webhook = m.webhook and b.is_new) as kept,
-          coalesce((select b.bytes from bytes b where b.webhook = m.webhook), 0) as bytes
-        from (
-          select webhook, sum(outcomes) as outcomes, sum(delivered) as delivered from mine group by webhook
-        ) as m
-      ) as t
-      join locked l on l.key = t.webhook
-      where w.key = t.webhook`,
+        active = w.active + s.active,
+        pending = w.pending + s.pending,
+        pending_bytes = w.pending_bytes + s.bytes,
+        delayed = w.delayed + s.delayed,
+        delivered = w.delivered + s.delivered,
+        failed = w.failed + s.failed,
+        cancelled = w.cancelled + s.cancelled,
+        log_bytes = w.log_bytes + s.log_bytes,
+        delivered_total = w.delivered_total + s.delivered_total,
+        failed_total = w.failed_total + s.failed_total
+      from sums s join locked l on l.key = s.webhook
+      where w.key = s.webhook`,
 
     // $1 process, $2 job ids
     release: givenBack(q, 'id = any ($2::bigint[]) and owner = $1'),
@@ -206,30 +294,59 @@ export function statementsFor(q: string): Statements {
       )`,
 
     counts: `
-      select key, is_paused, pending - delayed - active as waiting, delayed, active, failed,
-        delivered_total, failed_total, pending_bytes
+      select key, is_paused, is_braked, is_parked, pending - delayed - active as waiting, delayed, active, delivered,
+        failed, cancelled, delivered_total, failed_total, skipped_total, pending_bytes, log_bytes
       from ${q}.webhook order by key`,
 
     // $1 webhook, $2 paused or not, $3 channel
     pause: `
       with changed as (
         insert into ${q}.webhook (key, is_paused) values ($1, $2)
-        on conflict (key) do update set is_paused = excluded.is_paused
+        on conflict (key) do update set is_paused = excluded.is_paused, is_braked = false
       )
       select pg_notify($3, '|' || $1)`,
 
-    // $1 webhook, $2 most
-    failed: `
-      select failed_ms::text, attempts, reason, detail, payload from ${q}.failed
-      where webhook = $1 order by failed_ms desc, id desc limit $2`,
+    // $1 webhook, $2 parked or not
+    park: `
+      insert into ${q}.webhook (key, is_parked) values ($1, $2)
+      on conflict (key) do update set is_parked = excluded.is_parked`,
+
+    // $1 webhook, $2 bytes, $3 Event id, $4 commit time, $5 head, $6 payload, $7 channel
+    enqueue: `
+      with job as (
+        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload)
+        values ($1, 1, $2, $3, $3, $4, $5, $6)
+      ),
+      counted as (
+        insert into ${q}.webhook as w (key, pending, pending_bytes) values ($1, 1, $2)
+        on conflict (key) do update set pending = w.pending + 1, pending_bytes = w.pending_bytes + excluded.pending_bytes
+      )
+      select pg_notify($7, '|' || $1)`,
+
+    gaps: `
+      select id::text, kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms::text, last_ms::text, models,
+        opened_ms::text, closed_ms::text, settled_ms::text, detail
+      from ${q}.gap order by id desc`,
+
+    // $1 kind, $2 webhook, $3–$8 bounds, $9 models, $10 opened, $11 closed, $12 settled, $13 detail
+    recordGap: `
+      insert into ${q}.gap (kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms, last_ms, models, opened_ms,
+        closed_ms, settled_ms, detail)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id::text`,
+
+    // $1 number, $2 now
+    settleGap: `update ${q}.gap set settled_ms = $2 where id = $1 returning id`,
   };
 }
 
-/** Takes the owner from the jobs that a condition names. */
+/** Takes the owner from the jobs that a condition names; those of which all was cancelled are gone. */
 function givenBack(q: string, condition: string): string {
   return `
-      with freed as (
-        update ${q}.job set owner = null where ${condition}
+      with gone as (
+        delete from ${q}.job where ${condition} and bit_count(done::bit(32)) = size
+      ),
+      freed as (
+        update ${q}.job set owner = null where ${condition} and bit_count(done::bit(32)) < size
         returning webhook, attempts, size, done
       )
       update ${q}.webhook w set active = w.active - f.n, delayed = w.delayed + f.tried

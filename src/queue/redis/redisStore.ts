@@ -2,16 +2,22 @@
  * The queue on Redis or Valkey: Lua scripts of our own, each one transaction; processes wake each other by
  * publish and subscribe.
  */
-import { createHash } from 'node:crypto';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
-import { maskUrl } from '../../core/secret.ts';
-import { decodePayload, deliveryId, encodePayload } from '../delivery.ts';
+import { decodeJob, decodePayload, encodeHead, type QueuedDelivery, splitPayload } from '../delivery.ts';
+import { isResent } from '../entry.ts';
+import type { Gap } from '../gaps.ts';
+import { Inspector } from '../inspector.ts';
+import type { Orphan } from '../orphans.ts';
+import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
 import {
+  type CancelledInJob,
+  type ClaimedJob,
   type ClaimRequest,
   type ClaimResult,
   type FailedDelivery,
   type Flush,
+  type FlushResult,
   type Installation,
   type QueueCounts,
   type QueueStore,
@@ -19,50 +25,71 @@ import {
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
-import { newSender, readWake } from '../wake.ts';
+import { hearWake, newSender } from '../wake.ts';
+import type { Worker } from '../workers.ts';
 import { SWAP_FLOW } from './flowScripts.ts';
-import { CLAIM, FLUSH, HEARTBEAT, INITIALISE, PAUSE, PUT_NOTE, REBIND, RELEASE, REPORT } from './scripts.ts';
+import { RECORD_GAP, SETTLE_GAP } from './operations.ts';
+import { RedisBackend } from './redisBackend.ts';
+import {
+  type Argument,
+  entryArguments,
+  hexMs,
+  newClient,
+  RedisCall,
+  type RedisLocation,
+  unreachable,
+} from './redisCall.ts';
+import {
+  CLAIM,
+  ENQUEUE,
+  FLUSH,
+  HEARTBEAT,
+  INITIALISE,
+  PAUSE,
+  PUT_NOTE,
+  REBIND,
+  RELEASE,
+  REPORT,
+} from './scripts.ts';
 
-export interface RedisStoreOptions {
-  /** Read anew at each reconnect, because a password file may have changed. */
-  readonly url: () => string;
-  readonly prefix: string;
+export interface RedisStoreOptions extends RedisLocation {
+  /** What the log keeps and how it is sealed; default: everything, in the clear. */
+  readonly policy?: LogPolicy;
 }
 
-/** How long a command may take; Redis answers in microseconds unless it is gone. */
-const COMMAND_TIMEOUT_MS = 10_000;
 /** The acknowledgement trails a flush by this where an append-only file is synced every second. */
 const AOF_DELAY_MS = 2_000;
 
-type Argument = string | number;
-
 export class RedisStore implements QueueStore {
   readonly kind = 'redis';
+  readonly deliveries: Inspector;
   readonly #options: RedisStoreOptions;
-  readonly #redis: Redis;
-  readonly #prefix: string;
-  readonly #channel: string;
-  readonly #digests = new Map<string, string>();
+  readonly #policy: LogPolicy;
+  readonly #backend: RedisBackend;
+  readonly #client: Redis;
+  readonly #redis: RedisCall;
   readonly #sender = newSender();
   #subscriber: Redis | null = null;
 
-  private constructor(options: RedisStoreOptions, redis: Redis) {
+  private constructor(options: RedisStoreOptions, client: Redis) {
     this.#options = options;
-    this.#redis = redis;
-    this.#prefix = `{${options.prefix}}:`;
-    this.#channel = `${this.#prefix}wake`;
+    this.#policy = options.policy ?? DEFAULT_POLICY;
+    this.#client = client;
+    this.#redis = new RedisCall(options, client);
+    this.#backend = new RedisBackend(this.#redis);
+    this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
   /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
-    const redis = newClient(options, false);
+    const client = newClient(options, false);
     try {
-      await redis.connect();
-      await redis.ping();
+      await client.connect();
+      await client.ping();
     } catch (error) {
       throw unreachable(error, options);
     } finally {
-      redis.disconnect();
+      client.disconnect();
     }
     const lasting = newClient(options, true);
     await lasting.connect();
@@ -70,7 +97,7 @@ export class RedisStore implements QueueStore {
   }
 
   async state(): Promise<StoreState | null> {
-    const store = await this.#call(() => this.#redis.hgetall(`${this.#prefix}store`));
+    const store = await this.#redis.call((redis, p) => redis.hgetall(`${p}store`));
     const { format, installation, position, fence, definitions } = store as Record<
       string,
       string | undefined
@@ -79,7 +106,7 @@ export class RedisStore implements QueueStore {
     if (Number(format) > STORE_FORMAT) {
       throw new WalhookError(
         'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older under ${this.#prefix}, found format ${format}`,
+        `expected a store of format ${STORE_FORMAT} or older under ${this.#redis.prefix}, found format ${format}`,
       );
     }
     return {
@@ -91,72 +118,68 @@ export class RedisStore implements QueueStore {
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#script(INITIALISE, [STORE_FORMAT, JSON.stringify(installation), position]);
+    await this.#redis.script(INITIALISE, [STORE_FORMAT, JSON.stringify(installation), position]);
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
-    await this.#script(REBIND, [STORE_FORMAT, JSON.stringify(installation), position]);
+    await this.initialise(installation, position);
+    await this.#redis.script(REBIND, [STORE_FORMAT, JSON.stringify(installation), position]);
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
-    const hash = `${this.#prefix}note`;
-    const keys = (await this.#call(() => this.#redis.hkeys(hash)))
+    const keys = (await this.#redis.call((redis, p) => redis.hkeys(`${p}note`)))
       .filter((key) => key.startsWith(prefix))
       .sort();
     if (keys.length === 0) return new Map();
-    const texts = await this.#call(() => this.#redis.hmget(hash, ...keys));
+    const texts = await this.#redis.call((redis, p) => redis.hmget(`${p}note`, ...keys));
     // One that was removed in between is none.
     return new Map(keys.flatMap((key, i) => (texts[i] == null ? [] : [[key, texts[i] ?? ''] as const])));
   }
 
   async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
     const how = expected === undefined ? 'any' : expected === null ? 'absent' : 'is';
-    return (await this.#script(PUT_NOTE, [key, value ?? '', how, expected ?? ''])) === 1;
+    return (await this.#redis.script(PUT_NOTE, [key, value ?? '', how, expected ?? ''])) === 1;
   }
 
   async destroy(): Promise<void> {
-    const pattern = `${this.#prefix.replaceAll(/[[\]*?\\]/g, '\\$&')}*`;
-    for await (const keys of this.#redis.scanStream({ match: pattern, count: 1_000 })) {
-      if ((keys as string[]).length > 0) await this.#call(() => this.#redis.unlink(keys as string[]));
+    const pattern = `${this.#redis.prefix.replaceAll(/[[\]*?\\]/g, '\\$&')}*`;
+    for await (const keys of this.#client.scanStream({ match: pattern, count: 1_000 })) {
+      if ((keys as string[]).length > 0) await this.#redis.call((redis) => redis.unlink(keys as string[]));
     }
   }
 
   async takeFence(): Promise<number> {
-    return await this.#call(() => this.#redis.hincrby(`${this.#prefix}store`, 'fence', 1));
+    return await this.#redis.call((redis, p) => redis.hincrby(`${p}store`, 'fence', 1));
   }
 
-  async flush(flush: Flush): Promise<'done' | 'fenced'> {
-    const { batches, failed } = flush;
-    const answer = await this.#script(FLUSH, [
+  async flush(flush: Flush): Promise<FlushResult> {
+    const { batches, failed, braked = [] } = flush;
+    const policy = this.#policy;
+    const answer = await this.#redis.script(FLUSH, [
       flush.fence,
       flush.from,
       flush.to,
       flush.definitions ?? '',
-      this.#channel,
+      this.#redis.channel,
       this.#sender,
+      Date.now(),
       batches.length,
-      ...batches.flatMap(({ webhook, size, bytes, firstId, lastId, rows, payload }) => [
-        webhook,
-        size,
-        bytes,
-        firstId,
-        lastId,
-        rows.join(' '),
-        payload,
-      ]),
+      ...flushArguments(flush, policy),
       failed.length,
-      ...failed.flatMap((one) => failedArguments(one.webhook, one)),
+      ...failed.flatMap((one) => entryArguments(failedEntry(one, policy))),
+      braked.length,
+      ...braked,
     ]);
-    return answer === 'done' ? 'done' : 'fenced';
+    return answer as FlushResult;
   }
 
   async heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
-    await this.#script(HEARTBEAT, [process, nowMs, ttlMs, this.#channel]);
+    await this.#redis.script(HEARTBEAT, [process, nowMs, ttlMs, this.#redis.channel]);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     const { webhook } = request;
-    const answer = (await this.#script(CLAIM, [
+    const answer = (await this.#redis.script(CLAIM, [
       webhook,
       request.process,
       request.maxJobs,
@@ -164,97 +187,134 @@ export class RedisStore implements QueueStore {
     ])) as (string | number)[];
     const [isPaused, nextDue, ...fields] = answer;
     const jobs = [];
-    for (let i = 0; i + 3 < fields.length; i += 4) {
-      const [id, attempts, done, payload] = fields.slice(i, i + 4);
-      jobs.push({
-        id: String(id),
-        webhook,
-        attempts: Number(attempts),
-        done: Number(done),
-        deliveries: decodePayload(String(payload)),
-      });
+    for (let i = 0; i + 7 <= fields.length; i += 7) {
+      jobs.push(claimedJob(webhook, fields.slice(i, i + 7), this.#policy));
     }
     return { jobs, isPaused: isPaused === 1, nextDueMs: nextDue === '' ? null : Number(nextDue) };
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
-    await this.#script(REPORT, [process, ...reportArguments(reports)]);
+    await this.#redis.script(REPORT, [process, ...reportArguments(reports, this.#policy)]);
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
-    await this.#script(RELEASE, [process, ...jobs.map((job) => job.id)]);
+    await this.#redis.script(RELEASE, [process, ...jobs.map((job) => job.id)]);
   }
 
   async recover(process: string, known: readonly string[]): Promise<void> {
-    const owned = await this.#call(() => this.#redis.smembers(`${this.#prefix}owned:${process}`));
+    const owned = await this.#redis.call((redis, p) => redis.smembers(`${p}owned:${process}`));
     const lost = owned.filter((id) => !known.includes(id));
-    if (lost.length > 0) await this.#script(RELEASE, [process, ...lost]);
+    if (lost.length > 0) await this.#redis.script(RELEASE, [process, ...lost]);
   }
 
   async dueWebhooks(nowMs: number): Promise<string[]> {
-    return await this.#call(() => this.#redis.zrangebyscore(`${this.#prefix}due`, '-inf', nowMs));
+    return await this.#redis.call((redis, p) => redis.zrangebyscore(`${p}due`, '-inf', nowMs));
   }
 
   async swapFlow(webhook: string, expected: string | null, next: string) {
-    const answer = await this.#script(SWAP_FLOW, [webhook, expected ?? '', next]);
+    const answer = await this.#redis.script(SWAP_FLOW, [webhook, expected ?? '', next]);
     const [isSwapped, current] = answer as [number, string];
     return { isSwapped: isSwapped === 1, current: current === '' ? null : current };
   }
 
   async flows(): Promise<ReadonlyMap<string, string>> {
-    return new Map(Object.entries(await this.#call(() => this.#redis.hgetall(`${this.#prefix}flow`))));
+    return new Map(Object.entries(await this.#redis.call((redis, p) => redis.hgetall(`${p}flow`))));
   }
 
-  async onWake(callback: (webhooks: readonly string[]) => void): Promise<void> {
+  async onWake(
+    callback: (webhooks: readonly string[]) => void,
+    onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
+  ): Promise<void> {
     const subscriber = newClient(this.#options, true);
     this.#subscriber = subscriber;
-    subscriber.on('message', (_channel: string, message: string) => {
-      const webhooks = readWake(message, this.#sender);
-      if (webhooks.length > 0) callback(webhooks);
-    });
+    const listeners = { onWork: callback, onCancelled };
+    subscriber.on('message', (_channel: string, message: string) =>
+      hearWake(message, this.#sender, listeners),
+    );
     await subscriber.connect();
-    await subscriber.subscribe(this.#channel);
+    await subscriber.subscribe(this.#redis.channel);
   }
 
   async counts(): Promise<ReadonlyMap<string, QueueCounts>> {
-    const webhooks = (await this.#call(() => this.#redis.smembers(`${this.#prefix}webhooks`))).sort();
-    const rows = await this.#call(() =>
-      Promise.all(webhooks.map((webhook) => this.#redis.hgetall(`${this.#prefix}count:${webhook}`))),
+    const webhooks = (await this.#redis.call((redis, p) => redis.smembers(`${p}webhooks`))).sort();
+    const rows = await this.#redis.call((redis, p) =>
+      Promise.all(webhooks.map((webhook) => redis.hgetall(`${p}count:${webhook}`))),
     );
     return new Map(webhooks.map((webhook, i) => [webhook, toCounts(rows[i] ?? {})]));
   }
 
+  async workers(): Promise<readonly Worker[]> {
+    const flat = await this.#redis.call((redis, p) => redis.zrange(`${p}process`, '0', '-1', 'WITHSCORES'));
+    const found: Worker[] = [];
+    for (let i = 0; i < flat.length; i += 2) {
+      const process = flat[i] ?? '';
+      const jobs = await this.#redis.call((redis, p) => redis.scard(`${p}owned:${process}`));
+      found.push({ process, seenMs: Number(flat[i + 1]), jobs });
+    }
+    return found.sort((a, b) => (a.process < b.process ? -1 : 1));
+  }
+
+  async oldest(): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const webhook of await this.#redis.call((redis, p) => redis.smembers(`${p}webhooks`))) {
+      const [first] = await this.#redis.call((redis, p) => redis.zrange(`${p}jobs:${webhook}`, '0', '0'));
+      // A place begins with the commit time in 12 hex digits.
+      if (first !== undefined) found.set(webhook, Number.parseInt(first.slice(0, 12), 16));
+    }
+    return found;
+  }
+
   async pause(webhook: string): Promise<void> {
-    await this.#script(PAUSE, [webhook, 1, this.#channel]);
+    await this.#redis.script(PAUSE, [webhook, 1, this.#redis.channel]);
   }
 
   async resume(webhook: string): Promise<void> {
-    await this.#script(PAUSE, [webhook, 0, this.#channel]);
+    await this.#redis.script(PAUSE, [webhook, 0, this.#redis.channel]);
+  }
+
+  async setParked(webhook: string, isParked: boolean): Promise<void> {
+    await this.#redis.call((redis, p) => redis.hset(`${p}count:${webhook}`, 'is_parked', Number(isParked)));
+  }
+
+  async enqueue(webhook: string, delivery: QueuedDelivery): Promise<void> {
+    await this.#redis.script(ENQUEUE, [
+      webhook,
+      hexMs(delivery.committedAtMs),
+      Buffer.byteLength(delivery.json),
+      delivery.eventId,
+      encodeHead([delivery]),
+      this.#policy.sealer.seal(delivery.json),
+      this.#redis.channel,
+    ]);
   }
 
   async failed(webhook: string, limit: number): Promise<FailedDelivery[]> {
-    const found = await this.#call(() =>
-      this.#redis.zrevrange(`${this.#prefix}failed:${webhook}`, 0, limit - 1, 'WITHSCORES'),
-    );
-    const result: FailedDelivery[] = [];
-    for (let i = 0; i + 1 < found.length; i += 2) {
-      const fields = await this.#call(() => this.#redis.hgetall(`${this.#prefix}delivery:${found[i]}`));
-      for (const delivery of fields['payload'] === undefined ? [] : decodePayload(fields['payload'])) {
-        result.push({
-          webhook,
-          delivery,
-          reason: fields['reason'] ?? '',
-          detail: fields['detail'] ?? '',
-          attempts: Number(fields['attempts']),
-          failedAtMs: Number(found[i + 1]),
-        });
-      }
-    }
-    return result;
+    return await this.deliveries.failed(webhook, limit);
+  }
+
+  async gaps(): Promise<readonly Gap[]> {
+    const all = await this.#redis.call((redis, p) => redis.hvals(`${p}gaps`));
+    return all.map(toGap).sort((a, b) => b.id - a.id);
+  }
+
+  async recordGap(gap: Omit<Gap, 'id'>): Promise<number> {
+    return Number(await this.#redis.script(RECORD_GAP, [JSON.stringify(gap)]));
+  }
+
+  async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
+    return await this.#backend.markOrphans(defined, nowMs);
+  }
+
+  async dropWaiting(webhook: string, nowMs: number): Promise<number> {
+    return await this.#backend.dropWaiting(webhook, nowMs);
+  }
+
+  async settleGap(id: number, nowMs: number): Promise<boolean> {
+    return (await this.#redis.script(SETTLE_GAP, [id, nowMs])) === 1;
   }
 
   async durability(): Promise<{ ackDelayMs: number; note: string }> {
-    const info = await this.#call(() => this.#redis.info('persistence'));
+    const info = await this.#redis.call((redis) => redis.info('persistence'));
     return /^aof_enabled:1/m.test(info)
       ? { ackDelayMs: AOF_DELAY_MS, note: 'append-only file, acknowledged 2 s later' }
       : { ackDelayMs: 0, note: 'none: the append-only file is off' };
@@ -262,130 +322,92 @@ export class RedisStore implements QueueStore {
 
   async close(): Promise<void> {
     this.#subscriber?.disconnect();
-    await this.#redis.quit().catch(() => this.#redis.disconnect());
-  }
-
-  async #script(script: string, args: readonly Argument[]): Promise<unknown> {
-    const digest = this.#digests.get(script) ?? createHash('sha1').update(script).digest('hex');
-    this.#digests.set(script, digest);
-    const all = [`${this.#prefix}store`, this.#prefix, ...args];
-    return await this.#call(async () => {
-      try {
-        return await this.#redis.evalsha(digest, 1, ...all);
-      } catch (error) {
-        if (!isNoScript(error)) throw error;
-        return await this.#redis.eval(script, 1, ...all);
-      }
-    });
-  }
-
-  async #call<T>(command: () => Promise<T>): Promise<T> {
-    try {
-      return await command();
-    } catch (error) {
-      throw unreachable(error, this.#options);
-    }
+    await this.#client.quit().catch(() => this.#client.disconnect());
   }
 }
 
-function newClient(options: RedisStoreOptions, isLasting: boolean): Redis {
-  const client = new Redis(options.url(), {
-    lazyConnect: true,
-    // A command waits for nobody: whoever sent it decides what a missing store means.
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: 5_000,
-    retryStrategy: (times: number) => (isLasting ? Math.min(100 * 2 ** times, 2_000) : null),
-  });
-  // Without a listener a lost connection would print a stack trace; commands report it.
-  client.on('error', () => undefined);
-  client.on('close', () => {
-    const { username, password } = new URL(options.url());
-    if (username !== '') client.options.username = decodeURIComponent(username);
-    if (password !== '') client.options.password = decodeURIComponent(password);
-  });
-  return client;
-}
-
-function isNoScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('NOSCRIPT');
-}
-
-function unreachable(error: unknown, options: RedisStoreOptions): WalhookError {
-  const text = error instanceof Error ? error.message.split('\n')[0] : String(error);
-  return new WalhookError(
-    'QUEUE_UNREACHABLE',
-    `expected a Redis at ${maskUrl(options.url())}, found: ${text}`,
-    {
-      cause: error,
-    },
-  );
+function claimedJob(
+  webhook: string,
+  fields: readonly (string | number)[],
+  { sealer }: LogPolicy,
+): ClaimedJob {
+  const [id, attempts, done, head, events, history, bodies] = fields.map(String);
+  const job = { id: id ?? '', webhook, attempts: Number(attempts), done: Number(done) };
+  // A job of format 1 is one text.
+  if (head === '') return { ...job, deliveries: decodePayload(events ?? '') };
+  const deliveries = decodeJob(head ?? '', sealer.open(events ?? ''));
+  if (history === undefined || history === '') return { ...job, deliveries };
+  return { ...job, deliveries, trace: { history, bodies: bodies ?? '' }, isResend: isResent(history) };
 }
 
 function toCounts(fields: Readonly<Record<string, string>>): QueueCounts {
   const number = (name: string) => Number(fields[name] ?? 0);
   return {
     isPaused: fields['is_paused'] === '1',
+    isBraked: fields['is_braked'] === '1',
+    isParked: fields['is_parked'] === '1',
     waiting: number('pending') - number('delayed') - number('active'),
     delayed: number('delayed'),
     active: number('active'),
+    delivered: number('delivered'),
     failed: number('failed'),
+    cancelled: number('cancelled'),
     deliveredTotal: number('delivered_total'),
     failedTotal: number('failed_total'),
+    skippedTotal: number('skipped_total'),
     bytes: number('pending_bytes'),
+    logBytes: number('log_bytes'),
   };
 }
 
-/** job or Webhook, Delivery id, failed ms, attempts, reason, detail, bytes, payload */
-function failedArguments(
-  first: string,
-  one: Pick<FailedDelivery, 'webhook' | 'delivery' | 'failedAtMs' | 'attempts' | 'reason' | 'detail'>,
-): Argument[] {
+function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
+  return flush.batches.flatMap(({ webhook, size, bytes, firstId, lastId, lastMs, rows, payload }) => {
+    const { head, events } = splitPayload(payload);
+    const bound = flush.backlogs?.get(webhook);
+    return [
+      webhook,
+      size,
+      bytes,
+      firstId,
+      lastId,
+      hexMs(lastMs),
+      head,
+      sealer.seal(events),
+      bound?.max ?? 0,
+      bound?.bytes ?? 0,
+      bound?.rule ?? '',
+      rows.join(' '),
+    ];
+  });
+}
+
+function reportArguments(reports: readonly Report[], policy: LogPolicy): Argument[] {
+  const { jobs, retries, ended } = planReports(reports, policy, Date.now());
   return [
-    first,
-    deliveryId(one.delivery.eventId, one.webhook),
-    one.failedAtMs,
-    one.attempts,
-    one.reason,
-    one.detail,
-    Buffer.byteLength(one.delivery.json),
-    encodePayload([one.delivery]),
+    jobs.size,
+    ...[...jobs].flat(),
+    retries.length,
+    ...retries.flatMap((one) => [
+      one.job,
+      one.bit,
+      hexMs(one.committedMs),
+      one.dueMs,
+      one.attempts,
+      one.bytes,
+      one.eventId,
+      one.head,
+      one.events,
+      one.trace.history,
+      one.trace.bodies,
+    ]),
+    ended.length,
+    ...ended.flatMap(({ job, bit, eventBytes, entry }) => [job, bit, eventBytes, ...entryArguments(entry)]),
   ];
 }
 
-function reportArguments(reports: readonly Report[]): Argument[] {
-  const jobs = new Map<
-    string,
-    [mask: number, isLast: number, outcomes: number, delivered: number, bytes: number]
-  >();
-  const retries: Argument[][] = [];
-  const failed: Argument[][] = [];
-  for (const { job, index, outcome, isLast } of reports) {
-    const delivery = job.deliveries[index];
-    if (delivery === undefined) continue;
-    const bytes = Buffer.byteLength(delivery.json);
-    const sum = jobs.get(job.id) ?? [0, 0, 0, 0, 0];
-    sum[0] |= 1 << index;
-    sum[1] ||= isLast ? 1 : 0;
-    sum[2] += 1;
-    if (outcome.kind === 'delivered') sum[3] += 1;
-    if (outcome.kind !== 'retry') sum[4] += bytes;
-    jobs.set(job.id, sum);
-    if (outcome.kind === 'retry') {
-      const { dueMs, attempts } = outcome;
-      retries.push([job.id, dueMs, attempts, bytes, delivery.eventId, encodePayload([delivery])]);
-    } else if (outcome.kind === 'failed') {
-      failed.push(failedArguments(job.id, { ...outcome, webhook: job.webhook, delivery }));
-    }
-  }
-  return [
-    jobs.size,
-    ...[...jobs].flatMap(([id, sums]) => [id, ...sums]),
-    retries.length,
-    ...retries.flat(),
-    failed.length,
-    ...failed.flat(),
-  ];
+/** Lua writes what is nil not at all. */
+function toGap(text: string): Gap {
+  const empty = { firstId: null, lastId: null, firstLsn: null, lastLsn: null, firstMs: null, lastMs: null };
+  const rest = { webhook: null, models: {}, closedMs: null, settledMs: null, detail: null };
+  return { ...empty, ...rest, ...(JSON.parse(text) as Pick<Gap, 'id' | 'kind' | 'openedMs'>) };
 }

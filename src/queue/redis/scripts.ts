@@ -8,203 +8,452 @@
  *   p seq                string  last job id
  *   p webhooks           set     keys of Webhooks that have counters
  *   p due                zset    Webhook → when its next job is due (ms; 0: at once)
- *   p count:WEBHOOK      hash    counters, is_paused
+ *   p count:WEBHOOK      hash    counters, is_paused, is_braked, is_parked
  *   p ready:WEBHOOK      zset    job id → due (0 for a first try), so that ties go in order of id
  *   p job:ID             hash    the job
+ *   p jobs, jobs:WEBHOOK zset    every job by the commit time of its last Delivery: `at` .. id
+ *   p tried              zset    jobs of retries → place in the sequence of outcomes
  *   p row:WEBHOOK:ROW    list    ids of the jobs of a row that are not done, where order matters (rowScripts.ts)
  *   p owned:PROCESS      set     ids of the jobs a process has taken
  *   p process            zset    process → last sign of life (ms)
- *   p failed:WEBHOOK     zset    Delivery id → when it failed (ms)
- *   p delivery:ID        hash    a failed Delivery
+ *   p gaps, gap_open     hash    Gaps by number; those that still grow by kind and Webhook
  *
- * Every script takes `p store` as its one declared key and `p` as its first argument.
+ * The log: an entry per Delivery that has ended, in three hashes by its id, and sorted sets of its places
+ * (`at` .. id, all of score 0, so that they sort as text: by commit time, then id):
+ *
+ *   p log, event, bodies hash    the entry's parts (see entry.ts)
+ *   p log_seq            string  last outcome's number
+ *   p log_bytes          string  what the log takes
+ *   p end:STATE          zset    id → number of the outcome, for retention and the tail
+ *   p s:STATE, ws:WEBHOOK:STATE, m:MODEL, k:KEY, r:REQUEST, c:STATUS    zset of places
+ *
+ * `at` is a commit time in milliseconds as 12 hex digits. Every script takes `p store` as its one declared
+ * key and `p` as its first argument.
  */
 
 import { ROWS } from './rowScripts.ts';
 
-const COMMON = `
+/** What every script begins with. */
+export const COMMON = `
 local p = ARGV[1]
 local at = 1
 local function arg() at = at + 1 return ARGV[at] end
+local call = redis.call
+${ROWS}
+local counts = {}
 local function count(w, field, n)
-  if n ~= 0 then redis.call('HINCRBY', p .. 'count:' .. w, field, n) end
+  local c = counts[w]
+  if not c then c = {} counts[w] = c end
+  c[field] = (c[field] or 0) + n
+end
+local places = {}
+local function place(set, member)
+  local list = places[set]
+  if not list then list = {} places[set] = list end
+  local n = #list
+  list[n + 1], list[n + 2] = 0, member
+end
+-- What was counted and placed goes to the keys at the end, many at a time.
+local function settle()
+  rows_settle()
+  for w, fields in pairs(counts) do
+    for field, n in pairs(fields) do
+      if n ~= 0 then call('HINCRBY', p .. 'count:' .. w, field, n) end
+    end
+    if fields.log_bytes and fields.log_bytes ~= 0 then call('INCRBY', p .. 'log_bytes', fields.log_bytes) end
+  end
+  for set, list in pairs(places) do
+    for i = 1, #list, 2000 do call('ZADD', p .. set, unpack(list, i, math.min(i + 1999, #list))) end
+  end
 end
 local function bits(mask)
   local n = 0
   while mask > 0 do n = n + mask % 2 mask = math.floor(mask / 2) end
   return n
 end
-local function add_job(w, due, attempts, size, bytes, first, last, payload)
-  local id = string.format('%016d', redis.call('INCR', p .. 'seq'))
-  redis.call('HSET', p .. 'job:' .. id, 'webhook', w, 'due', due, 'attempts', attempts, 'size', size,
-    'bytes', bytes, 'done', 0, 'first_id', first, 'last_id', last, 'payload', payload)
-  redis.call('ZADD', p .. 'ready:' .. w, due, id)
-  redis.call('ZADD', p .. 'due', 'LT', due, w)
+local function has(mask, bit) return math.floor(mask / bit) % 2 == 1 end
+local function add_job(w, time, due, attempts, size, bytes, first, last, head, events, history, bodies)
+  local id = string.format('%016d', call('INCR', p .. 'seq'))
+  call('HSET', p .. 'job:' .. id, 'webhook', w, 'at', time, 'due', due, 'attempts', attempts, 'size', size,
+    'bytes', bytes, 'done', 0, 'first_id', first, 'last_id', last, 'head', head, 'events', events)
+  if history ~= '' then
+    call('HSET', p .. 'job:' .. id, 'history', history, 'bodies', bodies)
+    call('ZADD', p .. 'tried', call('INCR', p .. 'log_seq'), id)
+  end
+  place('jobs', time .. id)
+  place('jobs:' .. w, time .. id)
+  call('ZADD', p .. 'ready:' .. w, due, id)
+  call('ZADD', p .. 'due', 'LT', due, w)
   return id
 end
-local function add_failed(w, id, failed_ms, attempts, reason, detail, bytes, payload)
-  redis.call('HSET', p .. 'delivery:' .. id, 'attempts', attempts, 'reason', reason, 'detail', detail,
-    'bytes', bytes, 'payload', payload)
-  count(w, 'failed', redis.call('ZADD', p .. 'failed:' .. w, failed_ms, id))
-  count(w, 'failed_total', 1)
+local function drop_job(w, id, time, history)
+  rows_ended(w, id)
+  call('DEL', p .. 'job:' .. id)
+  call('ZREM', p .. 'jobs', time .. id)
+  call('ZREM', p .. 'jobs:' .. w, time .. id)
+  if history and history ~= '' then call('ZREM', p .. 'tried', id) end
+end
+local function drop_entry(id)
+  local head = call('HGET', p .. 'log', id)
+  if not head then return nil end
+  local e = cjson.decode(head)
+  local w, state = e[1], e[2]
+  local member = string.format('%012x', e[7]) .. id
+  local size = #head + call('HSTRLEN', p .. 'event', id) + call('HSTRLEN', p .. 'bodies', id) + 600
+  call('HDEL', p .. 'log', id)
+  call('HDEL', p .. 'event', id)
+  call('HDEL', p .. 'bodies', id)
+  call('ZREM', p .. 'end:' .. state, id)
+  call('ZREM', p .. 's:' .. state, member)
+  call('ZREM', p .. 'ws:' .. w .. ':' .. state, member)
+  call('ZREM', p .. 'm:' .. e[3], member)
+  call('ZREM', p .. 'k:' .. e[4], member)
+  if e[5] ~= '' then call('ZREM', p .. 'r:' .. e[5], member) end
+  call('ZREM', p .. 'c:' .. e[6], member)
+  count(w, state, -1)
+  count(w, 'log_bytes', -size)
+  return state
+end
+-- id, webhook, state, model, key, request, status, at, head, event, bodies
+local function read_entry() return { arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg() } end
+local function put_entry(e)
+  local id, w, state, member = e[1], e[2], e[3], e[8] .. e[1]
+  if call('HEXISTS', p .. 'log', id) == 1 then drop_entry(id) end
+  call('HSET', p .. 'log', id, e[9])
+  if e[10] ~= '' then call('HSET', p .. 'event', id, e[10]) end
+  if e[11] ~= '' then call('HSET', p .. 'bodies', id, e[11]) end
+  call('ZADD', p .. 'end:' .. state, call('INCR', p .. 'log_seq'), id)
+  place('s:' .. state, member)
+  place('ws:' .. w .. ':' .. state, member)
+  place('m:' .. e[4], member)
+  place('k:' .. e[5], member)
+  if e[6] ~= '' then place('r:' .. e[6], member) end
+  place('c:' .. e[7], member)
+  count(w, state, 1)
+  count(w, 'log_bytes', #e[9] + #e[10] + #e[11] + 600)
+  if state ~= 'cancelled' then count(w, state .. '_total', 1) end
 end
 local function give_back(id)
   local job = p .. 'job:' .. id
-  local j = redis.call('HMGET', job, 'webhook', 'due', 'attempts', 'size', 'done')
+  local j = call('HMGET', job, 'webhook', 'due', 'attempts', 'size', 'done', 'at', 'history')
   if not j[1] then return nil end
-  redis.call('ZADD', p .. 'ready:' .. j[1], j[2], id)
-  redis.call('ZADD', p .. 'due', 'LT', j[2], j[1])
-  count(j[1], 'active', bits(tonumber(j[5])) - tonumber(j[4]))
+  local left = tonumber(j[4]) - bits(tonumber(j[5]))
+  if left == 0 then drop_job(j[1], id, j[6] or '', j[7]) return nil end
+  call('ZADD', p .. 'ready:' .. j[1], j[2], id)
+  call('ZADD', p .. 'due', 'LT', j[2], j[1])
+  count(j[1], 'active', -left)
   if tonumber(j[3]) > 0 then count(j[1], 'delayed', 1) end
   return j[1]
 end
+local woken, list = {}, {}
+local function wake(w) if not woken[w] then woken[w] = true list[#list + 1] = w end end
+local function announce(channel, sender)
+  if #list > 0 then call('PUBLISH', channel, sender .. '|' .. table.concat(list, ',')) end
+end
 `;
 
-/** p, fence, from, to, definitions or '', channel, sender, n, n batches of 7, m, m failed of 8 → done | fenced */
-export const FLUSH = `${COMMON}${ROWS}
-local fence, from, to, definitions, channel, sender = arg(), arg(), arg(), arg(), arg(), arg()
-local store = redis.call('HMGET', KEYS[1], 'fence', 'position')
+/** For scripts that record Gaps, after {@link COMMON}. */
+export const GAPS = `
+-- Adds Deliveries to the Gap that is open for a Webhook, or opens one.
+local function extend_gap(kind, w, deliveries, now)
+  local name = kind .. ':' .. w
+  local id = call('HGET', p .. 'gap_open', name)
+  local gap
+  if id then
+    gap = cjson.decode(call('HGET', p .. 'gaps', id))
+  else
+    id = call('INCR', p .. 'gap_seq')
+    local first = deliveries[1]
+    gap = { id = id, kind = kind, webhook = w, firstId = first.i, firstLsn = first.l, firstMs = first.c,
+      openedMs = tonumber(now), models = {} }
+    call('HSET', p .. 'gap_open', name, id)
+  end
+  local last = deliveries[#deliveries]
+  if not gap.lastId or gap.lastId < last.i then gap.lastId, gap.lastLsn, gap.lastMs = last.i, last.l, last.c end
+  for _, d in ipairs(deliveries) do gap.models[d.m] = (gap.models[d.m] or 0) + 1 end
+  call('HSET', p .. 'gaps', id, cjson.encode(gap))
+  count(w, 'skipped_total', #deliveries)
+end
+local function close_gap(kind, w, now)
+  local name = kind .. ':' .. w
+  local id = call('HGET', p .. 'gap_open', name)
+  if not id then return end
+  local gap = cjson.decode(call('HGET', p .. 'gaps', id))
+  gap.closedMs = tonumber(now)
+  call('HSET', p .. 'gaps', id, cjson.encode(gap))
+  call('HDEL', p .. 'gap_open', name)
+end
+local function not_done(head, done)
+  local left = {}
+  for i, d in ipairs(cjson.decode(head).d) do
+    if d.i ~= '' and not has(done, 2 ^ (i - 1)) then left[#left + 1] = d end
+  end
+  return left
+end
+`;
+
+/**
+ * p, fence, from, to, definitions or '', channel, sender, now, n, n batches of 12, m, m entries of 11,
+ * k, k Webhooks to pause → done | fenced | held
+ */
+export const FLUSH = `${COMMON}${GAPS}
+local fence, from, to, definitions, channel, sender, now = arg(), arg(), arg(), arg(), arg(), arg(), arg()
+local store = call('HMGET', KEYS[1], 'fence', 'position')
 if store[1] ~= fence then return 'fenced' end
 if store[2] ~= from then
   -- The answer to an earlier try may have been lost on the way: then its position stands here already.
   if store[2] == to then return 'done' else return 'fenced' end
 end
-local woken, list = {}, {}
-for _ = 1, tonumber(arg()) do
-  local w, size, bytes, first, last, rows, payload = arg(), arg(), arg(), arg(), arg(), arg(), arg()
-  rows_join(w, add_job(w, 0, 0, size, bytes, first, last, payload), rows)
-  count(w, 'pending', size)
-  count(w, 'pending_bytes', bytes)
-  if not woken[w] then woken[w] = true list[#list + 1] = w end
+local batches, waits = {}, {}
+for i = 1, tonumber(arg()) do
+  local b = { w = arg(), size = tonumber(arg()), bytes = tonumber(arg()), first = arg(), last = arg(),
+    time = arg(), head = arg(), events = arg(), max = tonumber(arg()), max_bytes = tonumber(arg()), rule = arg(),
+    rows = arg() }
+  batches[i] = b
+  local q = waits[b.w]
+  if not q then
+    local c = call('HMGET', p .. 'count:' .. b.w, 'pending', 'pending_bytes')
+    q = { tonumber(c[1] or 0), tonumber(c[2] or 0) }
+    waits[b.w] = q
+  end
+  q[1], q[2] = q[1] + b.size, q[2] + b.bytes
+  b.excess, b.excess_bytes = 0, 0
+  if b.max > 0 then b.excess, b.excess_bytes = q[1] - b.max, q[2] - b.max_bytes end
+  if b.excess > 0 or b.excess_bytes > 0 then
+    if b.rule == 'hold' then return 'held' end
+    b.is_over, q.is_over = true, true
+    -- What is not stored leaves room for nothing behind it in this flush: order is kept.
+  end
+end
+local closed = {}
+for _, b in ipairs(batches) do
+  local w = b.w
+  if b.is_over and b.rule == 'overflow' then
+    extend_gap('overflow', w, cjson.decode(b.head).d, now)
+  else
+    if b.is_over then
+      local over, over_bytes = b.excess, b.excess_bytes
+      for _, member in ipairs(call('ZRANGEBYLEX', p .. 'jobs:' .. w, '-', '+', 'LIMIT', 0, 500)) do
+        if over <= 0 and over_bytes <= 0 then break end
+        local id = string.sub(member, 13)
+        if call('ZSCORE', p .. 'ready:' .. w, id) then
+          local j = call('HMGET', p .. 'job:' .. id, 'head', 'done', 'attempts', 'bytes', 'history', 'at')
+          local left = not_done(j[1], tonumber(j[2]))
+          if #left > 0 then extend_gap('dropped', w, left, now) end
+          -- Bytes of what was done already were counted off before.
+          local bytes = 0
+          for _, d in ipairs(left) do bytes = bytes + (d.b or d.n) end
+          call('ZREM', p .. 'ready:' .. w, id)
+          drop_job(w, id, j[6], j[5])
+          count(w, 'pending', -#left)
+          count(w, 'pending_bytes', -bytes)
+          if tonumber(j[3]) > 0 then count(w, 'delayed', -1) end
+          over, over_bytes = over - #left, over_bytes - bytes
+          for _, later in ipairs(batches) do
+            if later.w == w then
+              later.excess, later.excess_bytes = later.excess - #left, later.excess_bytes - bytes
+            end
+          end
+        end
+      end
+    elseif not closed[w] and not waits[w].is_over then
+      closed[w] = true
+      close_gap('overflow', w, now)
+      close_gap('dropped', w, now)
+    end
+    rows_join(w, add_job(w, b.time, 0, 0, b.size, b.bytes, b.first, b.last, b.head, b.events, '', ''), b.rows)
+    count(w, 'pending', b.size)
+    count(w, 'pending_bytes', b.bytes)
+    wake(w)
+  end
 end
 for _ = 1, tonumber(arg()) do
-  local w, id, failed_ms, attempts, reason, detail, bytes, payload = arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg()
-  add_failed(w, id, failed_ms, attempts, reason, detail, bytes, payload)
-  redis.call('SADD', p .. 'webhooks', w)
+  local e = read_entry()
+  put_entry(e)
+  call('SADD', p .. 'webhooks', e[2])
 end
-redis.call('HSET', KEYS[1], 'position', to)
-if definitions ~= '' then redis.call('HSET', KEYS[1], 'definitions', definitions) end
-if #list > 0 then
-  redis.call('SADD', p .. 'webhooks', unpack(list))
-  redis.call('PUBLISH', channel, sender .. '|' .. table.concat(list, ','))
+for _ = 1, tonumber(arg()) do
+  local w = arg()
+  call('HSET', p .. 'count:' .. w, 'is_paused', 1, 'is_braked', 1)
+  call('SADD', p .. 'webhooks', w)
+  wake(w)
 end
+call('HSET', KEYS[1], 'position', to)
+if definitions ~= '' then call('HSET', KEYS[1], 'definitions', definitions) end
+settle()
+for w in pairs(waits) do call('SADD', p .. 'webhooks', w) end
+announce(channel, sender)
 return 'done'
 `;
 
 /** p, process, now, ttl, channel */
 export const HEARTBEAT = `${COMMON}
 local process, now, ttl, channel = arg(), tonumber(arg()), tonumber(arg()), arg()
-redis.call('ZADD', p .. 'process', 'GT', now, process)
-local woken, list = {}, {}
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', p .. 'process', '-inf', '(' .. (now - ttl))) do
-  for _, id in ipairs(redis.call('SMEMBERS', p .. 'owned:' .. dead)) do
+call('ZADD', p .. 'process', 'GT', now, process)
+for _, dead in ipairs(call('ZRANGEBYSCORE', p .. 'process', '-inf', '(' .. (now - ttl))) do
+  for _, id in ipairs(call('SMEMBERS', p .. 'owned:' .. dead)) do
     local w = give_back(id)
-    if w and not woken[w] then woken[w] = true list[#list + 1] = w end
+    if w then wake(w) end
   end
-  redis.call('DEL', p .. 'owned:' .. dead)
-  redis.call('ZREM', p .. 'process', dead)
+  call('DEL', p .. 'owned:' .. dead)
+  call('ZREM', p .. 'process', dead)
 end
-if #list > 0 then redis.call('PUBLISH', channel, '|' .. table.concat(list, ',')) end
+settle()
+announce(channel, '')
 `;
 
-/** p, webhook, process, most jobs, now → [is paused, next due or '', id, attempts, done, payload, …] */
+/** p, webhook, process, most jobs, now → [is paused, next due or '', 6 fields of each job…] */
 export const CLAIM = `${COMMON}
 local w, process, most, now = arg(), arg(), arg(), arg()
-if redis.call('HGET', p .. 'count:' .. w, 'is_paused') == '1' then return { 1, '' } end
+if call('HGET', p .. 'count:' .. w, 'is_paused') == '1' then return { 1, '' } end
 local ready, owned = p .. 'ready:' .. w, p .. 'owned:' .. process
 local result = { 0, '' }
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', ready, '-inf', now, 'LIMIT', 0, most)) do
-  redis.call('ZREM', ready, id)
-  local j = redis.call('HMGET', p .. 'job:' .. id, 'attempts', 'done', 'size', 'payload')
-  if j[4] then
-    redis.call('SADD', owned, id)
+for _, id in ipairs(call('ZRANGEBYSCORE', ready, '-inf', now, 'LIMIT', 0, most)) do
+  call('ZREM', ready, id)
+  local j = call('HMGET', p .. 'job:' .. id, 'attempts', 'done', 'size', 'head', 'events', 'history', 'bodies', 'payload')
+  if j[4] or j[8] then
+    call('SADD', owned, id)
     count(w, 'active', tonumber(j[3]) - bits(tonumber(j[2])))
     if tonumber(j[1]) > 0 then count(w, 'delayed', -1) end
     local n = #result
-    result[n + 1], result[n + 2], result[n + 3], result[n + 4] = id, j[1], j[2], j[4]
+    -- A job of format 1 has head and Events in one text.
+    result[n + 1], result[n + 2], result[n + 3] = id, j[1], j[2]
+    result[n + 4], result[n + 5] = j[4] or '', j[5] or j[8] or ''
+    result[n + 6], result[n + 7] = j[6] or '', j[7] or ''
   end
 end
-local next = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+local next = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
 if next[2] then
   result[2] = next[2]
-  redis.call('ZADD', p .. 'due', next[2], w)
+  call('ZADD', p .. 'due', next[2], w)
 else
-  redis.call('ZREM', p .. 'due', w)
+  call('ZREM', p .. 'due', w)
 end
+settle()
 return result
 `;
 
-/** p, process, n, n jobs of 6, m, m retries of 6, k, k failed of 8 */
-export const REPORT = `${COMMON}${ROWS}
+/** p, process, n, n jobs of 2, m, m retries of 11, k, k entries of 3 + 11 */
+export const REPORT = `${COMMON}
 local owned = p .. 'owned:' .. arg()
-local mine, ended = {}, {}
+local mine, fresh = {}, {}
 for _ = 1, tonumber(arg()) do
-  local id, mask, is_last, outcomes, delivered, bytes = arg(), tonumber(arg()), arg(), tonumber(arg()), tonumber(arg()), tonumber(arg())
-  if redis.call('SISMEMBER', owned, id) == 1 then
+  local id, mask = arg(), tonumber(arg())
+  if call('SISMEMBER', owned, id) == 1 then
     local job = p .. 'job:' .. id
-    local j = redis.call('HMGET', job, 'webhook', 'done', 'rows')
-    local w = j[1]
-    mine[id] = w
-    if is_last == '1' then
-      if j[3] then ended[id] = j[3] end
-      redis.call('DEL', job)
-      redis.call('SREM', owned, id)
+    local j = call('HMGET', job, 'webhook', 'done', 'size', 'at', 'history')
+    local w, done = j[1], tonumber(j[2])
+    local now_done = bit.bor(done, mask)
+    local n = bits(now_done) - bits(done)
+    mine[id], fresh[id] = w, now_done - done
+    if bits(now_done) == tonumber(j[3]) then
+      drop_job(w, id, j[4] or '', j[5])
+      call('SREM', owned, id)
     else
-      redis.call('HSET', job, 'done', bit.bor(tonumber(j[2]), mask))
+      call('HSET', job, 'done', now_done)
     end
-    count(w, 'active', -outcomes)
-    count(w, 'pending', -outcomes)
-    count(w, 'pending_bytes', -bytes)
-    count(w, 'delivered_total', delivered)
+    count(w, 'active', -n)
+    count(w, 'pending', -n)
   end
 end
 for _ = 1, tonumber(arg()) do
-  local job, due, attempts, bytes, event_id, payload = arg(), arg(), arg(), arg(), arg(), arg()
+  local job, mask, time, due, attempts, bytes, event_id, head, events, history, bodies =
+    arg(), tonumber(arg()), arg(), arg(), arg(), tonumber(arg()), arg(), arg(), arg(), arg(), arg()
   local w = mine[job]
-  if w then
-    local id = add_job(w, due, attempts, 1, bytes, event_id, event_id, payload)
-    if ended[job] then
-      rows_replace(w, job, id, ended[job])
-      ended[job] = nil
-    end
+  if w and has(fresh[job], mask) then
+    rows_replace(job, add_job(w, time, due, attempts, 1, bytes, event_id, event_id, head, events, history, bodies))
     count(w, 'pending', 1)
     count(w, 'delayed', 1)
   end
 end
 for _ = 1, tonumber(arg()) do
-  local job, id, failed_ms, attempts, reason, detail, bytes, payload = arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg()
+  local job, mask, bytes = arg(), tonumber(arg()), tonumber(arg())
+  local e = read_entry()
   local w = mine[job]
-  if w then add_failed(w, id, failed_ms, attempts, reason, detail, bytes, payload) end
+  if w and has(fresh[job], mask) then
+    count(w, 'pending_bytes', -bytes)
+    put_entry(e)
+  elseif w and e[3] == 'delivered' and call('ZSCORE', p .. 'end:cancelled', e[1]) then
+    -- It was cancelled while the request was in flight, and arrived all the same.
+    put_entry(e)
+  end
 end
-for id, rows in pairs(ended) do rows_leave(mine[id], id, rows) end
+settle()
 `;
 
 /** p, process, ids… */
 export const RELEASE = `${COMMON}
 local owned = p .. 'owned:' .. arg()
 for i = 3, #ARGV do
-  if redis.call('SREM', owned, ARGV[i]) == 1 then give_back(ARGV[i]) end
+  if call('SREM', owned, ARGV[i]) == 1 then give_back(ARGV[i]) end
 end
+settle()
 `;
 
 /** p, webhook, 1 or 0, channel */
 export const PAUSE = `${COMMON}
 local w, paused, channel = arg(), arg(), arg()
-redis.call('HSET', p .. 'count:' .. w, 'is_paused', paused)
-redis.call('SADD', p .. 'webhooks', w)
-local next = redis.call('ZRANGE', p .. 'ready:' .. w, 0, 0, 'WITHSCORES')
-if paused == '0' and next[2] then redis.call('ZADD', p .. 'due', next[2], w) end
-if paused == '1' then redis.call('ZREM', p .. 'due', w) end
-redis.call('PUBLISH', channel, '|' .. w)
+call('HSET', p .. 'count:' .. w, 'is_paused', paused, 'is_braked', 0)
+call('SADD', p .. 'webhooks', w)
+local next = call('ZRANGE', p .. 'ready:' .. w, 0, 0, 'WITHSCORES')
+if paused == '0' and next[2] then call('ZADD', p .. 'due', next[2], w) end
+if paused == '1' then call('ZREM', p .. 'due', w) end
+call('PUBLISH', channel, '|' .. w)
 `;
 
-/** p, format, installation, position */
+/** p, webhook, at, bytes, event id, head, events, channel */
+export const ENQUEUE = `${COMMON}
+local w, time, bytes, event_id, head, events, channel = arg(), arg(), arg(), arg(), arg(), arg(), arg()
+add_job(w, time, 0, 0, 1, bytes, event_id, event_id, head, events, '', '')
+count(w, 'pending', 1)
+count(w, 'pending_bytes', bytes)
+call('SADD', p .. 'webhooks', w)
+settle()
+call('PUBLISH', channel, '|' .. w)
+`;
+
+/** p, format, installation, position. Brings a store of format 1 to this one. */
 export const INITIALISE = `${COMMON}
 local format, installation, position = arg(), arg(), arg()
-redis.call('HSETNX', KEYS[1], 'position', position)
-redis.call('HSETNX', KEYS[1], 'fence', 0)
-redis.call('HSETNX', KEYS[1], 'format', format)
-redis.call('HSET', KEYS[1], 'installation', installation)
+if call('HGET', KEYS[1], 'format') == '1' then
+  local function index(id)
+    local job = p .. 'job:' .. id
+    local j = call('HMGET', job, 'webhook', 'payload')
+    if not j[2] then return end
+    local head = string.match(j[2], '^[^\\n]*')
+    local ds = cjson.decode(head).d
+    local time = string.format('%012x', ds[#ds].c)
+    call('HSET', job, 'at', time, 'head', head, 'events', string.sub(j[2], #head + 2))
+    call('HDEL', job, 'payload')
+    place('jobs', time .. id)
+    place('jobs:' .. j[1], time .. id)
+  end
+  for _, w in ipairs(call('SMEMBERS', p .. 'webhooks')) do
+    for _, id in ipairs(call('ZRANGE', p .. 'ready:' .. w, 0, -1)) do index(id) end
+    for _, id in ipairs(call('ZRANGE', p .. 'failed:' .. w, 0, -1)) do
+      local f = call('HMGET', p .. 'delivery:' .. id, 'reason', 'detail', 'payload')
+      local ended = tonumber(call('ZSCORE', p .. 'failed:' .. w, id))
+      local line = string.match(f[3], '^[^\\n]*')
+      local d = cjson.decode(line).d[1]
+      local request = d.r
+      if request == cjson.null then request = '' end
+      local row = cjson.encode({ w, 'failed', d.m, d.k, request, f[1], d.c, ended, d.i, d.s, d.t, d.l, d.x, 0, f[1], f[2], 0 })
+      put_entry({ id, w, 'failed', d.m, d.k, request, f[1], string.format('%012x', d.c),
+        string.sub(row, 1, -2) .. ',[]]', string.sub(f[3], #line + 2), '' })
+      count(w, 'failed', -1)
+      count(w, 'failed_total', -1)
+      call('DEL', p .. 'delivery:' .. id)
+    end
+    call('DEL', p .. 'failed:' .. w)
+  end
+  for _, process in ipairs(call('ZRANGE', p .. 'process', 0, -1)) do
+    for _, id in ipairs(call('SMEMBERS', p .. 'owned:' .. process)) do index(id) end
+  end
+end
+call('HSETNX', KEYS[1], 'position', position)
+call('HSETNX', KEYS[1], 'fence', 0)
+call('HSET', KEYS[1], 'format', format, 'installation', installation)
+settle()
 `;
 
 /** p, key, value or '' to remove, how: any | absent | is, expected → whether it was written */

@@ -127,9 +127,13 @@ describe('the time of a match', () => {
   ])('is linear for %s', (source) => {
     const pattern = new StartPattern(source);
     pattern.matches('aa');
-    const start = performance.now();
-    expect(pattern.matches(evil)).toBe(false);
-    expect(performance.now() - start).toBeLessThan(100);
+    // The fastest of a few: on a busy machine others have their turns in between.
+    const times = Array.from({ length: 5 }, () => {
+      const start = performance.now();
+      expect(pattern.matches(evil)).toBe(false);
+      return performance.now() - start;
+    });
+    expect(Math.min(...times)).toBeLessThan(100);
   });
 
   it('is bounded by the size of the pattern times the length of the text', () => {

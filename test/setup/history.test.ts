@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type HistoryView, judgeHistory } from '../../src/capture/history.ts';
 import { lsn } from '../../src/core/lsn.ts';
 import { forkFrom } from '../../src/replication/timeline.ts';
+import { type HistoryView, judgeHistory } from '../../src/setup/history.ts';
 
 const at = (value: number) => lsn(BigInt(value));
 const view = (more: Partial<HistoryView> = {}): HistoryView => ({

@@ -3,7 +3,7 @@
  * the server or the store is another than the one it was made with; then Changes are missing, and capturing
  * stops with a Gap that says which.
  */
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { type ErrorCode, WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
@@ -72,27 +72,38 @@ const FOUND: Partial<Record<GapReason, (view: HistoryView) => string>> = {
 };
 
 export interface HistoryOptions {
-  readonly pool: Pool;
-  readonly replication: PostgresTarget;
+  readonly client: ClientBase | Pool;
+  /** For the history of timelines; null: another timeline is taken for an unrelated one. */
+  readonly replication: PostgresTarget | null;
   readonly store: NoteStore;
   readonly slotName: string;
   readonly publication: string;
   readonly nowMs: number;
 }
 
-/**
- * Compares position, slot and server. Returns the server's timeline. Throws SLOT_LOST or OTHER_HISTORY after
- * recording the Gap.
- */
-export async function checkHistory(
+/** Changes that are missing, and how to say so. The Gap is not stored yet. */
+export interface FoundGap {
+  readonly gap: Gap;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface HistoryResult {
+  /** The server's. */
+  readonly timeline: number;
+  readonly found: FoundGap | null;
+}
+
+/** Compares position, slot and server. */
+export async function compareHistory(
   options: HistoryOptions,
   state: StoreState,
   slot: SlotState,
-): Promise<number> {
-  const { pool, store } = options;
+): Promise<HistoryResult> {
+  const { client, store } = options;
   const { generation } = state.installation;
   const progress = await readProgress(store, generation);
-  const server = await readServerPosition(pool);
+  const server = await readServerPosition(client);
   const view: HistoryView = {
     position: parsePosition(state.position).lsn,
     slot,
@@ -100,17 +111,32 @@ export async function checkHistory(
     fork: await forkOf(options, progress?.timeline ?? server.timeline, server.timeline),
   };
   const reason = judgeHistory(view);
-  if (reason === null) return server.timeline;
-  const gap = await recordGap(store, await gapOf(options, reason, view, generation, progress));
-  throw new WalhookError(
-    CODES[reason] ?? 'SLOT_LOST',
-    `expected the slot ${options.slotName} to go on from ${formatLsn(view.position)}, found ${FOUND[reason]?.(view) ?? reason}. Gap ${describeGap(gap)}`,
-  );
+  if (reason === null) return { timeline: server.timeline, found: null };
+  return {
+    timeline: server.timeline,
+    found: {
+      gap: await gapOf(options, reason, view, generation, progress),
+      code: CODES[reason] ?? 'SLOT_LOST',
+      message: `expected the slot ${options.slotName} to go on from ${formatLsn(view.position)}, found ${FOUND[reason]?.(view) ?? reason}`,
+    },
+  };
+}
+
+/** Returns the server's timeline. Throws SLOT_LOST or OTHER_HISTORY after storing the Gap. */
+export async function checkHistory(
+  options: HistoryOptions,
+  state: StoreState,
+  slot: SlotState,
+): Promise<number> {
+  const { timeline, found } = await compareHistory(options, state, slot);
+  if (found === null) return timeline;
+  const gap = await recordGap(options.store, found.gap);
+  throw new WalhookError(found.code, `${found.message}. Gap ${describeGap(gap)}`);
 }
 
 async function forkOf(options: HistoryOptions, ours: number, theirs: number): Promise<HistoryView['fork']> {
   if (ours === theirs) return 'same';
-  if (theirs <= 1) return 'unrelated';
+  if (theirs <= 1 || options.replication === null) return 'unrelated';
   return forkFrom(await readHistory(options.replication, theirs), ours) ?? 'unrelated';
 }
 
@@ -130,14 +156,14 @@ async function gapOf(
     from: { lsn: formatLsn(view.position), atMs: progress?.committedAtMs ?? null, eventId: null },
     to: isMoved ? { lsn: formatLsn(view.slot.confirmedFlushLsn), atMs: null, eventId: null } : null,
     counts: null,
-    tables: await publishedTables(options.pool, options.publication),
+    tables: await publishedTables(options.client, options.publication),
     detectedAtMs: options.nowMs,
     acceptedAtMs: null,
   };
 }
 
 /** The tables that a publication names: those of which Changes may be missing. */
-export async function publishedTables(client: Pick<Pool, 'query'>, publication: string): Promise<string[]> {
+export async function publishedTables(client: ClientBase | Pool, publication: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select schemaname || '.' || tablename as name from pg_catalog.pg_publication_tables
      where pubname = $1 order by 1 limit 1000`,

@@ -1,0 +1,134 @@
+/**
+ * What the pages can do beyond forms and links: renew themselves, copy, ask before an act, select all, and
+ * the live tail. Texts are only ever set as text.
+ */
+
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+/** Pages marked live are fetched again; nothing is replaced while somebody is using what would go. */
+function renewLivePage() {
+  const main = document.querySelector('main[data-live]');
+  if (main === null) return;
+  const renew = async () => {
+    const isBusy = document.hidden || main.contains(document.activeElement) || !getSelection().isCollapsed;
+    if (isBusy) return;
+    try {
+      const response = await fetch(location.href, { headers: { accept: 'text/html' } });
+      if (!response.ok) return;
+      const next = new DOMParser().parseFromString(await response.text(), 'text/html').querySelector('main');
+      if (next !== null) main.replaceChildren(...next.childNodes);
+    } catch {
+      // The daemon is away for a moment; the page stays as it was.
+    }
+  };
+  setInterval(renew, Number(main.dataset.live) * 1000);
+}
+
+/** One listener for all buttons, those of renewed pages too. */
+function listenToButtons() {
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest?.('[data-copy]');
+    if (button === null || button === undefined) return;
+    const text = button.parentElement.querySelector('pre').textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = 'Copied';
+    } catch {
+      getSelection().selectAllChildren(button.parentElement.querySelector('pre'));
+      button.textContent = 'Selected';
+    }
+    setTimeout(() => {
+      button.textContent = 'Copy';
+    }, 1500);
+  });
+  document.addEventListener('submit', (event) => {
+    const question = event.submitter?.dataset.confirm;
+    if (question !== undefined && !confirm(question)) event.preventDefault();
+  });
+  document.addEventListener('change', (event) => {
+    const name = event.target.dataset?.selectAll;
+    if (name === undefined) return;
+    for (const box of $$(`input[name="${name}"]`)) box.checked = event.target.checked;
+  });
+}
+
+const MAX_ROWS = 200;
+
+function cell(label, text, className) {
+  const td = document.createElement('td');
+  td.dataset.label = label;
+  if (className) td.className = className;
+  const value = document.createElement('div');
+  value.textContent = text;
+  td.append(value);
+  return td;
+}
+
+const TONES = { delivered: 'good', failed: 'bad', delayed: 'warn', parked: 'warn', cancelled: 'dim' };
+
+function tailRow(one) {
+  const row = document.createElement('tr');
+  row.className = 'fresh';
+  const at = one.ended_at ?? one.last_attempt_at ?? one.committed_at;
+  const state = cell('State', '');
+  const link = document.createElement('a');
+  link.href = `/deliveries/${encodeURIComponent(one.id)}`;
+  link.className = 'row-link';
+  const chip = document.createElement('span');
+  chip.className = `chip ${TONES[one.state] ?? 'calm'}`;
+  chip.textContent = one.state;
+  link.append(chip);
+  state.firstChild.append(link);
+  const result = one.status === null ? (one.error ?? '–') : `HTTP ${one.status}`;
+  const took = one.duration_ms === null ? '' : `  ${Math.round(one.duration_ms * 10) / 10} ms`;
+  row.append(
+    cell('At', (at ?? '').slice(11, 23)),
+    state,
+    cell('Webhook', one.webhook_name),
+    cell('Model and key', `${one.model} ${one.key}`),
+    cell('Result', result + took),
+    cell('Attempts', String(one.attempts), 'number'),
+  );
+  return row;
+}
+
+function followTail() {
+  const form = document.querySelector('form[data-tail]');
+  if (form === null) return;
+  const rows = document.querySelector('[data-tail-rows]');
+  const state = document.querySelector('[data-tail-state]');
+  const hint = document.querySelector('[data-tail-empty]');
+  const pause = document.querySelector('[data-tail-pause]');
+  let source = null;
+  let isPaused = false;
+  const connect = () => {
+    source?.close();
+    const filter = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ''));
+    source = new EventSource(`${form.dataset.tail}?${filter}`);
+    source.onopen = () => {
+      state.textContent = 'watching';
+    };
+    source.onerror = () => {
+      state.textContent = 'connecting…';
+    };
+    source.addEventListener('delivery', (event) => {
+      if (isPaused) return;
+      hint.hidden = true;
+      rows.prepend(tailRow(JSON.parse(event.data)));
+      while (rows.children.length > MAX_ROWS) rows.lastChild.remove();
+    });
+  };
+  form.addEventListener('change', connect);
+  form.addEventListener('submit', (event) => event.preventDefault());
+  pause.addEventListener('click', () => {
+    isPaused = !isPaused;
+    pause.setAttribute('aria-pressed', String(isPaused));
+    pause.textContent = isPaused ? 'Go on' : 'Pause';
+    state.textContent = isPaused ? 'paused' : 'watching';
+  });
+  connect();
+}
+
+listenToButtons();
+renewLivePage();
+followTail();

@@ -1,0 +1,22 @@
+/** Every page. */
+import type { FastifyInstance } from 'fastify';
+import type { AdminHost } from '../host.ts';
+import { addDeliveryPages } from './deliveries.ts';
+import { addDeliveryPage } from './delivery.ts';
+import { addFailures } from './failures.ts';
+import { addOperationPages } from './operations.ts';
+import { addOverview } from './overview.ts';
+import { addSystem } from './system.ts';
+import { addTester } from './tester.ts';
+import { addWebhookPages } from './webhooks.ts';
+
+export function addPageRoutes(server: FastifyInstance, host: AdminHost): void {
+  addOverview(server, host);
+  addWebhookPages(server, host);
+  addTester(server, host);
+  addDeliveryPages(server, host);
+  addDeliveryPage(server, host);
+  addFailures(server, host);
+  addOperationPages(server, host);
+  addSystem(server, host);
+}

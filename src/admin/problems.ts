@@ -1,0 +1,63 @@
+/** Errors as answers: RFC 9457 problem details with the codes of the catalogue. */
+import { type ErrorCode, errorCatalogue, toWalhookError, WalhookError } from '../core/errors.ts';
+
+/** https://www.rfc-editor.org/rfc/rfc9457 */
+export interface Problem {
+  readonly type: string;
+  /** What the code means. */
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** The code of the catalogue. */
+  readonly code: string;
+  readonly remedy: string;
+}
+
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
+const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  CROSS_SITE: 403,
+  HOST_REFUSED: 421,
+  RATE_LIMITED: 429,
+  NOT_FOUND: 404,
+  WEBHOOK_UNKNOWN: 404,
+  REQUEST_INVALID: 400,
+  USAGE: 400,
+  EVENT_INVALID: 422,
+  CONFIG_INVALID: 422,
+  CONFIG_NOT_FOUND: 422,
+  TEMPLATE_INVALID: 422,
+  WEBHOOK_READ_ONLY: 409,
+  WEBHOOK_NOT_READY: 409,
+  RELOAD_UNAVAILABLE: 409,
+  RELOAD_NEEDS_RESTART: 409,
+  POSTGRES_UNREACHABLE: 503,
+  POSTGRES_AUTHENTICATION: 503,
+  QUEUE_UNREACHABLE: 503,
+  QUEUE_NOT_SET_UP: 503,
+};
+
+/** Any thrown value as a problem. What has no name is told by its code alone: its text may hold anything. */
+export function toProblem(error: unknown): Problem {
+  const known = fromFramework(error) ?? toWalhookError(error);
+  return {
+    type: `urn:walhook:error:${known.code}`,
+    title: errorCatalogue[known.code].meaning,
+    status: STATUS[known.code] ?? 500,
+    detail: known.code === 'UNEXPECTED' ? 'see the log of the daemon' : known.message,
+    code: known.code,
+    remedy: known.remedy,
+  };
+}
+
+/** The framework's own refusals: a body that is no JSON, a parameter of the wrong type, too many requests. */
+function fromFramework(error: unknown): WalhookError | null {
+  if (error instanceof WalhookError || typeof error !== 'object' || error === null) return null;
+  const status = 'statusCode' in error ? error.statusCode : undefined;
+  const message = error instanceof Error ? error.message : '';
+  if (status === 429) return new WalhookError('RATE_LIMITED', 'expected fewer attempts from this address');
+  if (typeof status !== 'number' || status < 400 || status > 499) return null;
+  return new WalhookError('REQUEST_INVALID', message);
+}

@@ -1,0 +1,88 @@
+/** The shape of what bounds and guards the queue: its section, retention, and a webhook's backlog and brake. */
+import { z } from 'zod';
+import { count, duration, identifier, secret, size, url } from './fields.ts';
+
+const DAY_MS = 86_400_000;
+const GIB = 1_073_741_824;
+
+/** Enough for a key of 128 bits, whatever it is written in. */
+const MIN_KEY_LENGTH = 16;
+
+function encryptionKey() {
+  return secret().refine(
+    (key) => key.reveal().length >= MIN_KEY_LENGTH,
+    `expected a key of at least ${MIN_KEY_LENGTH} characters, e.g. of openssl rand -base64 32`,
+  );
+}
+
+export const queueSchema = z.strictObject({
+  url: url(
+    ['redis:', 'rediss:', 'postgres:', 'postgresql:'],
+    'expected a URL that starts with redis://, rediss:// or postgres://',
+  ).describe('Where Deliveries wait.'),
+  prefix: identifier('prefix').default('walhook').describe('Tells apart several walhooks on one store.'),
+  same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
+  ack_delay: z
+    .union([z.literal('auto'), duration(0, 600_000)])
+    .default('auto')
+    .describe(
+      'How long the acknowledgement trails a flush. auto: until the store confirms that it is on disk; 2s on a Redis with AOF that cannot.',
+    ),
+  encryption_key: z
+    .union([encryptionKey(), z.array(encryptionKey()).max(10)])
+    .nullable()
+    .default(null)
+    .describe('Seals Event text at rest with AES-256-GCM; a list while rotating: the first seals, all open.'),
+  require_noeviction: z
+    .boolean()
+    .default(true)
+    .describe('Refuse a Redis that may throw keys away when its memory is full.'),
+});
+
+export const retentionSchema = z
+  .strictObject({
+    delivered: z
+      .strictObject({
+        age: duration(0, 366 * DAY_MS).prefault('1h'),
+        count: count(0, 10_000_000).default(10_000),
+      })
+      .prefault({})
+      .describe('Delivered ones stay this long, and at most so many.'),
+    failed: duration(0, 366 * DAY_MS)
+      .prefault('30d')
+      .describe('Failed and cancelled ones stay this long, and can be resent.'),
+    bodies: duration(0, 366 * DAY_MS)
+      .prefault('7d')
+      .describe('Requests and responses stay this long in the log of Attempts.'),
+    bytes: size(1_048_576, 1_024 * GIB)
+      .prefault('256MiB')
+      .describe('What the log may take in all; above it the oldest go first.'),
+    orphans: duration(0, 366 * DAY_MS)
+      .prefault('7d')
+      .describe('Deliveries of a webhook that is defined no more wait this long for it.'),
+  })
+  .describe('How long what has ended stays in the log.');
+
+export const backlogSchema = z
+  .strictObject({
+    max: count(1, 100_000_000).default(100_000).describe('Deliveries that wait, wherever they wait.'),
+    bytes: size(1_024, 1_024 * GIB)
+      .prefault('256MiB')
+      .describe('Bytes of Events that wait.'),
+    // biome-ignore lint/suspicious/noThenProperty: it is the name of the documented key, not a promise's.
+    then: z
+      .enum(['overflow', 'drop_oldest', 'hold'])
+      .default('overflow')
+      .describe('overflow: store nothing further, record a Gap. hold: the stream waits, for all webhooks.'),
+  })
+  .describe('The bound of what waits for one webhook.');
+
+export const brakeSchema = z
+  .strictObject({
+    max: count(1, 100_000_000).describe('Matches.'),
+    per: duration(1_000, DAY_MS).describe('In this time.'),
+  })
+  .nullable()
+  .describe('More matches than that pause the webhook; its Deliveries wait.');
+
+export type QueueConfig = z.output<typeof queueSchema>;

@@ -1,0 +1,81 @@
+/**
+ * The definitions in force in this process, which a reload replaces as a whole. What depends on them asks
+ * for `current` when it begins something, and is told when there are others.
+ */
+import type { LoadedConfig } from '../config/load.ts';
+import { defineReading } from './reading.ts';
+import { defineWebhooks, publishDefinitions, type WebhookDefinition } from './webhooks.ts';
+
+export interface Definitions {
+  readonly loaded: LoadedConfig;
+  readonly webhooks: readonly WebhookDefinition[];
+  /** What the capturing daemon publishes of the webhooks in force. */
+  readonly published: string;
+  /** How many sets were in force before this one. */
+  readonly version: number;
+}
+
+/** A set, and whether it still is in force. */
+export interface InForce extends Definitions {
+  /** Aborted when another set takes its place. */
+  readonly replaced: AbortSignal;
+}
+
+/**
+ * Compiles a configuration. Throws a coded error on what cannot be.
+ *
+ * @param remembered name → key of the Webhooks that have had a key
+ */
+export function define(
+  loaded: LoadedConfig,
+  remembered: ReadonlyMap<string, string>,
+  version: number,
+): Definitions {
+  // A text of a Model that cannot be compiled is told at once, not at each connection.
+  defineReading(loaded.config);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
+  return { loaded, webhooks, published: publishDefinitions(webhooks, remembered), version };
+}
+
+export class LiveDefinitions {
+  #current: Definitions;
+  #remembered: ReadonlyMap<string, string> = new Map();
+  #replaced = new AbortController();
+  readonly #listeners: ((definitions: Definitions) => void)[] = [];
+
+  constructor(first: Definitions) {
+    this.#current = first;
+  }
+
+  get current(): InForce {
+    return { ...this.#current, replaced: this.#replaced.signal };
+  }
+
+  /** Compiles the configuration and puts it in force; on a throw the old one stays. Keys are kept by name. */
+  replace(loaded: LoadedConfig): Definitions {
+    const { webhooks, version } = this.#current;
+    const remembered = new Map([
+      ...this.#remembered,
+      ...webhooks.map(({ match }): [string, string] => [match.name, match.key]),
+    ]);
+    const next = define(loaded, remembered, version + 1);
+    this.#remembered = remembered;
+    this.#current = next;
+    const before = this.#replaced;
+    this.#replaced = new AbortController();
+    before.abort();
+    for (const listener of this.#listeners) listener(next);
+    return next;
+  }
+
+  /** Gives the Webhooks the keys under which the queue knows them. Before anything is built from them. */
+  remember(keys: ReadonlyMap<string, string>): void {
+    const { loaded, version } = this.#current;
+    this.#remembered = keys;
+    this.#current = define(loaded, keys, version);
+  }
+
+  onReplaced(listener: (definitions: Definitions) => void): void {
+    this.#listeners.push(listener);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * What both stores can do with jobs and entries, as far as listing and operating on Deliveries needs it.
+ * inspector.ts makes the operations people know out of these; each is one transaction of the store.
+ */
+import type { Entry } from './entry.ts';
+import type { DeliveryFilter, Retention, Swept } from './inspect.ts';
+import type { SingleJob } from './reports.ts';
+
+/** A job without its Events. */
+export interface StoredJob {
+  readonly id: string;
+  readonly webhook: string;
+  readonly attempts: number;
+  readonly dueMs: number;
+  /** Bit i is set when delivery i is done with. */
+  readonly done: number;
+  readonly size: number;
+  /** Taken by a process. */
+  readonly isTaken: boolean;
+  readonly head: string;
+  readonly history: string;
+  /** Where it stands among the others; opaque, for the cursor. */
+  readonly place: string;
+}
+
+export interface WholeJob extends StoredJob {
+  /** Sealed. */
+  readonly events: string;
+  /** Sealed. */
+  readonly bodies: string;
+}
+
+export interface JobScan {
+  readonly webhook: string | null;
+  /** Goes on below this place; null: from the newest. */
+  readonly after: string | null;
+  /** Jobs whose last commit was before this end the scan. */
+  readonly sinceMs: number | null;
+  /** Only jobs whose head holds all of these. */
+  readonly tokens: readonly string[];
+  readonly taken: boolean | null;
+  /** Jobs to give back at most. */
+  readonly most: number;
+}
+
+export interface Scan<T> {
+  readonly items: readonly T[];
+  /** Where to go on; null: nothing is left. */
+  readonly next: string | null;
+}
+
+/** An entry's head. */
+export interface StoredEntry {
+  readonly head: string;
+  readonly place: string;
+}
+
+export interface WholeEntry {
+  readonly id: string;
+  readonly head: string;
+  /** Sealed. */
+  readonly event: string;
+  /** Sealed. */
+  readonly bodies: string;
+}
+
+export interface EntryScan {
+  readonly filter: DeliveryFilter;
+  readonly after: string | null;
+  readonly most: number;
+}
+
+export interface CancelItem {
+  readonly job: string;
+  readonly bit: number;
+  readonly eventBytes: number;
+  readonly entry: Entry;
+}
+
+/** A job of which Deliveries are taken out. */
+export interface BlankItem {
+  readonly job: string;
+  /** As it was read; a job that has changed since is left as it is. */
+  readonly expected: { readonly head: string; readonly done: number };
+  readonly mask: number;
+  /** Bytes of the Events among them that were not done. */
+  readonly freshBytes: number;
+  readonly head: string;
+  /** Sealed. */
+  readonly events: string;
+}
+
+export interface RequeueItem {
+  readonly id: string;
+  readonly webhook: string;
+  readonly single: SingleJob;
+}
+
+export interface OutcomeRow {
+  readonly seq: number;
+  /** Of an entry; empty for a retry. */
+  readonly head: string;
+  /** Of a retry. */
+  readonly job: StoredJob | null;
+}
+
+export interface Backend {
+  /** Keys of the Webhooks that ever had a Delivery. */
+  webhookKeys(): Promise<readonly string[]>;
+  parkedWebhooks(): Promise<ReadonlySet<string>>;
+  scanJobs(scan: JobScan): Promise<Scan<StoredJob>>;
+  readJobs(ids: readonly string[]): Promise<readonly WholeJob[]>;
+  scanEntries(scan: EntryScan): Promise<Scan<StoredEntry>>;
+  readEntries(ids: readonly string[]): Promise<readonly WholeEntry[]>;
+  countEntries(filter: DeliveryFilter): Promise<number>;
+  /** Ends Deliveries of jobs; returns how many were still to be done. */
+  cancelInJobs(items: readonly CancelItem[]): Promise<number>;
+  /** Takes Deliveries out of jobs; returns the ids of the jobs that were as expected. */
+  blankInJobs(items: readonly BlankItem[]): Promise<readonly string[]>;
+  /** Turns entries back into jobs; returns how many were still there. */
+  requeue(items: readonly RequeueItem[]): Promise<number>;
+  /** Makes delayed jobs due; returns how many were. */
+  makeDue(jobs: readonly string[]): Promise<number>;
+  /** Returns how many were there. */
+  dropEntries(ids: readonly string[]): Promise<number>;
+  /** Outcomes recorded after a place in their sequence, in order. */
+  outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]>;
+  lastOutcome(): Promise<number>;
+  sweep(retention: Retention, nowMs: number): Promise<Swept>;
+}

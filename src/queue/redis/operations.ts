@@ -1,0 +1,403 @@
+/** Listing and operating on Deliveries in Redis, one Lua script each. Keys and helpers: see scripts.ts. */
+import { COMMON, GAPS } from './scripts.ts';
+
+/**
+ * p, set of places, `(place` or `+`, least `at` or '', most to give back, most to look at, taken: 1, 0 or '',
+ * n, n tokens → [place to go on below or '', 9 fields of each job…]
+ */
+export const SCAN_JOBS = `${COMMON}
+local set, below, since, most, budget, taken = p .. arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg()
+local tokens = {}
+for i = 1, tonumber(arg()) do tokens[i] = arg() end
+local lowest = '-'
+if since ~= '' then lowest = '[' .. since end
+local members = call('ZREVRANGEBYLEX', set, below, lowest, 'LIMIT', 0, budget)
+local result = { '' }
+local n, found = 1, 0
+for i, member in ipairs(members) do
+  local id = string.sub(member, 13)
+  local head = call('HGET', p .. 'job:' .. id, 'head')
+  local matches = head
+  for _, token in ipairs(tokens) do
+    matches = matches and string.find(head, token, 1, true)
+  end
+  if matches then
+    local j = call('HMGET', p .. 'job:' .. id, 'webhook', 'attempts', 'due', 'done', 'size', 'history')
+    local is_taken = 1
+    if call('ZSCORE', p .. 'ready:' .. j[1], id) then is_taken = 0 end
+    if taken == '' or tonumber(taken) == is_taken then
+      result[n + 1], result[n + 2], result[n + 3], result[n + 4], result[n + 5] = member, j[1], j[2], j[3], j[4]
+      result[n + 6], result[n + 7], result[n + 8], result[n + 9] = j[5], is_taken, head, j[6] or ''
+      n, found = n + 9, found + 1
+    end
+  end
+  if found == most and i < #members then result[1] = member return result end
+end
+if #members == budget then result[1] = members[budget] end
+return result
+`;
+
+/** p, ids… → 11 fields of each job that is there */
+export const READ_JOBS = `${COMMON}
+local result, n = {}, 0
+for i = 2, #ARGV do
+  local id = ARGV[i]
+  local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history', 'events', 'bodies')
+  if j[1] then
+    local is_taken = 1
+    if call('ZSCORE', p .. 'ready:' .. j[2], id) then is_taken = 0 end
+    result[n + 1], result[n + 2], result[n + 3], result[n + 4], result[n + 5] = j[1] .. id, j[2], j[3], j[4], j[5]
+    result[n + 6], result[n + 7], result[n + 8], result[n + 9] = j[6], is_taken, j[7], j[8] or ''
+    result[n + 10], result[n + 11] = j[9], j[10] or ''
+    n = n + 11
+  end
+end
+return result
+`;
+
+/**
+ * p, below, since or '', until or '', most, budget, webhook, state, model, key, request, status ('' is any),
+ * only count: 1 or 0 → [place to go on below or '', place, head, …] or the count as a text
+ */
+export const SCAN_ENTRIES = `${COMMON}
+local below, since, till, most, budget = arg(), arg(), arg(), tonumber(arg()), tonumber(arg())
+local w, state, model, key, request, status, only_count = arg(), arg(), arg(), arg(), arg(), arg(), arg()
+local states = { 'delivered', 'failed', 'cancelled' }
+if state ~= '' then states = { state } end
+local low, high = '-', '+'
+if since ~= '' then low = '[' .. since end
+if till ~= '' then high = '(' .. till end
+if below ~= '' and (high == '+' or below < till) then high = '(' .. below end
+
+-- Of the sets that hold all that is wanted, the one with the fewest members; the others are asked of heads.
+local choice, size, whole
+local function offer(sets, tells_all)
+  local n = 0
+  for _, set in ipairs(sets) do n = n + call('ZCARD', p .. set) end
+  if not size or n < size then choice, size, whole = sets, n, tells_all end
+end
+local given = 0
+for _, value in ipairs({ model, key, request, status }) do if value ~= '' then given = given + 1 end end
+local base = {}
+for i, one in ipairs(states) do
+  base[i] = 's:' .. one
+  if w ~= '' then base[i] = 'ws:' .. w .. ':' .. one end
+end
+offer(base, given == 0)
+local alone = given == 1 and w == '' and state == ''
+if model ~= '' then offer({ 'm:' .. model }, alone) end
+if key ~= '' then offer({ 'k:' .. key }, alone) end
+if request ~= '' then offer({ 'r:' .. request }, alone) end
+if status ~= '' then offer({ 'c:' .. status }, alone) end
+
+if only_count == '1' and whole then
+  local n = 0
+  for _, set in ipairs(choice) do n = n + call('ZLEXCOUNT', p .. set, low, high) end
+  return { '', tostring(n) }
+end
+local ask = math.min(budget, most)
+if not whole or only_count == '1' then ask = budget end
+local members = {}
+for _, set in ipairs(choice) do
+  for _, member in ipairs(call('ZREVRANGEBYLEX', p .. set, high, low, 'LIMIT', 0, ask + 1)) do
+    members[#members + 1] = member
+  end
+end
+if #choice > 1 then table.sort(members, function(a, b) return a > b end) end
+local result, n, found = { '' }, 1, 0
+local looked = math.min(ask, #members)
+for start = 1, looked, 200 do
+  local ids = {}
+  for i = start, math.min(start + 199, looked) do ids[#ids + 1] = string.sub(members[i], 13) end
+  local heads = call('HMGET', p .. 'log', unpack(ids))
+  for i, head in ipairs(heads) do
+    local matches = head
+    if head and not whole then
+      local e = cjson.decode(head)
+      matches = (w == '' or e[1] == w) and (state == '' or e[2] == state) and (model == '' or e[3] == model)
+        and (key == '' or e[4] == key) and (request == '' or e[5] == request) and (status == '' or e[6] == status)
+    end
+    if matches then
+      found = found + 1
+      if only_count ~= '1' then
+        result[n + 1], result[n + 2] = members[start + i - 1], head
+        n = n + 2
+        if found == most then
+          if start + i - 1 < #members then result[1] = members[start + i - 1] end
+          return result
+        end
+      end
+    end
+  end
+end
+if #members > looked then result[1] = members[looked] end
+if only_count == '1' then return { result[1], tostring(found) } end
+return result
+`;
+
+/** p, ids… → id, head, event, bodies of each entry that is there */
+export const READ_ENTRIES = `${COMMON}
+local result, n = {}, 0
+for i = 2, #ARGV do
+  local id = ARGV[i]
+  local head = call('HGET', p .. 'log', id)
+  if head then
+    result[n + 1], result[n + 2] = id, head
+    result[n + 3] = call('HGET', p .. 'event', id) or ''
+    result[n + 4] = call('HGET', p .. 'bodies', id) or ''
+    n = n + 4
+  end
+end
+return result
+`;
+
+/** Marks Deliveries of a job as done that were not; drops the job when nothing is left and nobody has it. */
+const END_IN_JOB = `
+local cancelled = {}
+local function end_in_job(id, mask, bytes)
+  local job = p .. 'job:' .. id
+  local j = call('HMGET', job, 'webhook', 'done', 'size', 'at', 'history', 'attempts')
+  if not j[1] then return nil end
+  local w, done = j[1], tonumber(j[2])
+  local now_done = bit.bor(done, mask)
+  local n = bits(now_done) - bits(done)
+  if n == 0 then return w, 0 end
+  count(w, 'pending', -n)
+  count(w, 'pending_bytes', -bytes)
+  call('HSET', job, 'done', now_done)
+  if call('ZSCORE', p .. 'ready:' .. w, id) then
+    if tonumber(j[6]) > 0 then count(w, 'delayed', -n) end
+    if bits(now_done) == tonumber(j[3]) then
+      call('ZREM', p .. 'ready:' .. w, id)
+      drop_job(w, id, j[4], j[5])
+    end
+  else
+    count(w, 'active', -n)
+    cancelled[#cancelled + 1] = id .. ':' .. mask
+  end
+  return w, n
+end
+local function announce_cancelled(channel)
+  for i = 1, #cancelled, 100 do
+    call('PUBLISH', channel, '!' .. table.concat(cancelled, ',', i, math.min(i + 99, #cancelled)))
+  end
+end
+`;
+
+/** p, channel, n, n × (job, bit, bytes, entry of 11) → how many */
+export const CANCEL = `${COMMON}${END_IN_JOB}
+local channel, total = arg(), 0
+for _ = 1, tonumber(arg()) do
+  local id, mask, bytes = arg(), tonumber(arg()), tonumber(arg())
+  local e = read_entry()
+  local w, n = end_in_job(id, mask, bytes)
+  if w and n > 0 then
+    put_entry(e)
+    total = total + n
+  end
+end
+settle()
+announce_cancelled(channel)
+return total
+`;
+
+/** p, channel, n, n × (job, head and done expected, mask, bytes, head, events) → ids of the jobs changed */
+export const BLANK = `${COMMON}${END_IN_JOB}
+local channel, changed = arg(), {}
+for _ = 1, tonumber(arg()) do
+  local id, expected, done, mask, bytes, head, events =
+    arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg(), arg()
+  local job = p .. 'job:' .. id
+  local j = call('HMGET', job, 'head', 'done', 'size')
+  if j[1] == expected and j[2] == done then
+    call('HSET', job, 'head', head, 'events', events)
+    if j[3] == '1' then call('HDEL', job, 'history', 'bodies') call('ZREM', p .. 'tried', id) end
+    end_in_job(id, mask, bytes)
+    changed[#changed + 1] = id
+  end
+end
+settle()
+announce_cancelled(channel)
+return changed
+`;
+
+/** p, channel, n, n × (id, webhook, at, bytes, event id, head, events, history, bodies) → how many */
+export const REQUEUE = `${COMMON}
+local channel, total = arg(), 0
+for _ = 1, tonumber(arg()) do
+  local id, w, time, bytes, event_id, head, events, history, bodies =
+    arg(), arg(), arg(), tonumber(arg()), arg(), arg(), arg(), arg(), arg()
+  if drop_entry(id) then
+    add_job(w, time, 0, 0, 1, bytes, event_id, event_id, head, events, history, bodies)
+    count(w, 'pending', 1)
+    count(w, 'pending_bytes', bytes)
+    wake(w)
+    total = total + 1
+  end
+end
+settle()
+announce(channel, '')
+return total
+`;
+
+/** p, channel, ids… → how many */
+export const MAKE_DUE = `${COMMON}
+local channel, total = arg(), 0
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local j = call('HMGET', p .. 'job:' .. id, 'webhook', 'attempts')
+  if j[1] and tonumber(j[2]) > 0 and call('ZSCORE', p .. 'ready:' .. j[1], id) then
+    call('HSET', p .. 'job:' .. id, 'due', 0)
+    call('ZADD', p .. 'ready:' .. j[1], 0, id)
+    call('ZADD', p .. 'due', 'LT', 0, j[1])
+    wake(j[1])
+    total = total + 1
+  end
+end
+announce(channel, '')
+return total
+`;
+
+/** p, ids… → how many */
+export const DROP_ENTRIES = `${COMMON}
+local total = 0
+for i = 2, #ARGV do
+  if drop_entry(ARGV[i]) then total = total + 1 end
+end
+settle()
+return total
+`;
+
+/** p, after, most → number, head, job's place or '', 8 fields of the job … in no order */
+export const OUTCOMES = `${COMMON}
+local after, most = '(' .. arg(), arg()
+local result, n = {}, 0
+for _, state in ipairs({ 'delivered', 'failed', 'cancelled' }) do
+  local found = call('ZRANGEBYSCORE', p .. 'end:' .. state, after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+  for i = 1, #found, 2 do
+    result[n + 1], result[n + 2], result[n + 3] = found[i + 1], call('HGET', p .. 'log', found[i]), ''
+    for j = 4, 11 do result[n + j] = '' end
+    n = n + 11
+  end
+end
+local found = call('ZRANGEBYSCORE', p .. 'tried', after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+for i = 1, #found, 2 do
+  local id = found[i]
+  local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history')
+  if j[1] then
+    local is_taken = 1
+    if call('ZSCORE', p .. 'ready:' .. j[2], id) then is_taken = 0 end
+    result[n + 1], result[n + 2], result[n + 3], result[n + 4], result[n + 5] = found[i + 1], '', j[1] .. id, j[2], j[3]
+    result[n + 6], result[n + 7], result[n + 8], result[n + 9] = j[4], j[5], j[6], is_taken
+    result[n + 10], result[n + 11] = j[7], j[8] or ''
+    n = n + 11
+  end
+end
+return result
+`;
+
+/**
+ * p, delivered: most kept, before (ms); others: before (ms); bodies: before (ms); bytes; most to drop
+ * → [delivered, others, others before their time, 1 or 0: there is more]
+ */
+export const SWEEP = `${COMMON}
+local keep, delivered_before, failed_before, bodies_before, limit, most =
+  tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg())
+local function ended(id) return cjson.decode(call('HGET', p .. 'log', id))[8] end
+local left = most
+local function drop_old(state, excess, before)
+  local n = 0
+  for i, id in ipairs(call('ZRANGE', p .. 'end:' .. state, 0, left - 1)) do
+    if i > excess and ended(id) >= before then break end
+    drop_entry(id)
+    n = n + 1
+  end
+  left = left - n
+  return n
+end
+local delivered = drop_old('delivered', call('ZCARD', p .. 'end:delivered') - keep, delivered_before)
+local others = 0
+if left > 0 then others = others + drop_old('failed', 0, failed_before) end
+if left > 0 then others = others + drop_old('cancelled', 0, failed_before) end
+settle()
+counts, places = {}, {}
+-- Bodies go before their entries; where this has come to is remembered by number.
+for _, state in ipairs({ 'delivered', 'failed', 'cancelled' }) do
+  local mark = call('HGET', p .. 'swept', state) or '-inf'
+  if mark ~= '-inf' then mark = '(' .. mark end
+  local found = call('ZRANGEBYSCORE', p .. 'end:' .. state, mark, '+inf', 'WITHSCORES', 'LIMIT', 0, 500)
+  for i = 1, #found, 2 do
+    if left <= 0 or ended(found[i]) >= bodies_before then break end
+    local size = call('HSTRLEN', p .. 'bodies', found[i])
+    if size > 0 then
+      call('HDEL', p .. 'bodies', found[i])
+      count(cjson.decode(call('HGET', p .. 'log', found[i]))[1], 'log_bytes', -size)
+    end
+    call('HSET', p .. 'swept', state, found[i + 1])
+    left = left - 1
+  end
+end
+settle()
+counts = {}
+local early = 0
+local bytes = tonumber(call('GET', p .. 'log_bytes') or 0)
+for _, state in ipairs({ 'delivered', 'cancelled', 'failed' }) do
+  while bytes > limit and left > 0 do
+    local id = call('ZRANGE', p .. 'end:' .. state, 0, 0)[1]
+    if not id then break end
+    drop_entry(id)
+    settle()
+    counts, places = {}, {}
+    bytes = tonumber(call('GET', p .. 'log_bytes') or 0)
+    left = left - 1
+    if state == 'delivered' then delivered = delivered + 1 else others, early = others + 1, early + 1 end
+  end
+end
+local more = 0
+if left <= 0 then more = 1 end
+return { delivered, others, early, more }
+`;
+
+/** p, Gap as JSON → its number */
+export const RECORD_GAP = `${COMMON}
+local gap = cjson.decode(arg())
+gap.id = call('INCR', p .. 'gap_seq')
+if not next(gap.models) then gap.models = nil end
+call('HSET', p .. 'gaps', gap.id, cjson.encode(gap))
+return gap.id
+`;
+
+/** p, number, now → 1 or 0 */
+export const SETTLE_GAP = `${COMMON}
+local id, now = arg(), tonumber(arg())
+local text = call('HGET', p .. 'gaps', id)
+if not text then return 0 end
+local gap = cjson.decode(text)
+gap.settledMs = now
+call('HSET', p .. 'gaps', id, cjson.encode(gap))
+return 1
+`;
+
+/** p, webhook, now → [Deliveries dropped, jobs dropped]; a Gap tells which */
+export const DROP_WEBHOOK = `${COMMON}${GAPS}
+local w, now = arg(), arg()
+local total, jobs = 0, 0
+for _, member in ipairs(call('ZRANGEBYLEX', p .. 'jobs:' .. w, '-', '+', 'LIMIT', 0, 200)) do
+  local id = string.sub(member, 13)
+  if call('ZREM', p .. 'ready:' .. w, id) == 1 then
+    local j = call('HMGET', p .. 'job:' .. id, 'head', 'done', 'attempts', 'history', 'at')
+    local left = not_done(j[1], tonumber(j[2]))
+    if #left > 0 then extend_gap('orphan', w, left, now) end
+    local bytes = 0
+    for _, d in ipairs(left) do bytes = bytes + (d.b or d.n) end
+    drop_job(w, id, j[5], j[4])
+    count(w, 'pending', -#left)
+    count(w, 'pending_bytes', -bytes)
+    if tonumber(j[3]) > 0 then count(w, 'delayed', -1) end
+    total, jobs = total + #left, jobs + 1
+  end
+end
+settle()
+if jobs == 0 then close_gap('orphan', w, now) end
+return { total, jobs }
+`;

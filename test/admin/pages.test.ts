@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { escapeHtml, html } from '../../src/admin/html.ts';
+import { delivery } from './memoryDeliveries.ts';
+import { type TestAdmin, testAdmin } from './testAdmin.ts';
+
+const EVIL = `"><img src=x onerror=alert(1)><script>alert('${'$'}{1}')</script>`;
+
+describe('html', () => {
+  it('escapes every value but what it made itself', () => {
+    expect(html`<p title="${EVIL}">${[EVIL, html`<b>${EVIL}</b>`]}</p>`.toString()).toBe(
+      `<p title="${escapeHtml(EVIL)}">${escapeHtml(EVIL)}<b>${escapeHtml(EVIL)}</b></p>`,
+    );
+    expect(escapeHtml(EVIL)).not.toMatch(/[<>"']/);
+  });
+
+  it('prints nothing for what is absent or false', () => {
+    expect(html`a${null}${undefined}${false}${[]}b${0}`.toString()).toBe('ab0');
+  });
+});
+
+describe('what rows, receivers and configuration hold', () => {
+  let admin: TestAdmin;
+
+  beforeAll(async () => {
+    admin = await testAdmin({
+      config: {
+        environment: 'test',
+        webhooks: [
+          {
+            name: EVIL,
+            models: [EVIL],
+            events: ['created'],
+            url: `http://hooks.example/?q=${encodeURIComponent(EVIL)}`,
+            body_template: `{# ${EVIL} #}`,
+            conditions: { attr: 'a', value: EVIL },
+          },
+        ],
+      },
+    });
+    const key = admin.host.live.current.webhooks[0]?.match.key ?? '';
+    const event = JSON.stringify({
+      event: 'created',
+      model: EVIL,
+      username: EVIL,
+      data: { a: EVIL },
+      snapshots: { prechange: null, postchange: { [EVIL]: EVIL } },
+    });
+    admin.queue.deliveries.push(
+      delivery('d1', {
+        webhook: key,
+        model: EVIL,
+        key: EVIL,
+        requestId: EVIL,
+        detail: EVIL,
+        error: EVIL,
+        status: null,
+        schema: EVIL,
+        table: EVIL,
+        event,
+        request: {
+          method: 'POST',
+          url: `http://h/${EVIL}`,
+          headers: [[EVIL, EVIL]],
+          body: EVIL,
+          bodyIs: 'whole',
+          bodyBytes: 9,
+        },
+        log: [
+          {
+            startedMs: 1,
+            durationMs: 1,
+            responseMs: 1,
+            status: 503,
+            error: 'status',
+            detail: EVIL,
+            nextMs: null,
+            response: { headers: [[EVIL, EVIL]], body: EVIL, encoding: 'utf8', isTruncated: true },
+          },
+        ],
+      }),
+      delivery('d2', { webhook: EVIL, model: EVIL, state: 'waiting' }),
+    );
+    admin.queue.gaps.push({
+      id: 1,
+      kind: 'overflow',
+      webhook: EVIL,
+      firstId: EVIL,
+      lastId: EVIL,
+      firstLsn: EVIL,
+      lastLsn: EVIL,
+      firstMs: 1,
+      lastMs: 2,
+      models: { [EVIL]: 1 },
+      openedMs: 1,
+      closedMs: 2,
+      settledMs: null,
+      detail: EVIL,
+    });
+  });
+  afterAll(() => admin[Symbol.asyncDispose]());
+
+  const key = () => encodeURIComponent(admin.host.live.current.webhooks[0]?.match.key ?? '');
+  const bad = encodeURIComponent(EVIL);
+
+  it.each([
+    ['the overview', () => '/'],
+    ['the list of webhooks', () => '/webhooks'],
+    ['a webhook', () => `/webhooks/${key()}`],
+    ['a webhook by its name', () => `/webhooks/${bad}`],
+    ['what an act says', () => `/webhooks/${key()}?done=test&status=${bad}&ms=${bad}`],
+    ['the tester', () => `/webhooks/${key()}/try?event=d1`],
+    ['Deliveries', () => '/deliveries'],
+    ['a filter', () => `/deliveries?webhook=${bad}&key=${bad}&model=${bad}&request_id=${bad}&status=${bad}`],
+    ['a filter that is not valid', () => `/deliveries?since=${bad}`],
+    ['a state that is none', () => `/deliveries?state=${bad}`],
+    ['a Delivery', () => '/deliveries/d1'],
+    ['a Delivery that is not there', () => `/deliveries/${bad}`],
+    ['the confirmation', () => `/deliveries/all/resend?webhook=${bad}&key=${bad}`],
+    ['failures', () => '/failures'],
+    ['background tasks', () => '/tasks'],
+    ['the tail', () => '/tail'],
+    ['Gaps', () => '/gaps'],
+    ['the system', () => '/system'],
+    ['the login', () => `/login?next=${bad}`],
+    ['what is not there', () => `/${bad}`],
+  ])('stays text on %s', async (_what, path) => {
+    const answer = await admin.ask(path(), { headers: { accept: 'text/html' } });
+    const page = await answer.text();
+    expect(answer.headers.get('content-type')).toContain('text/html');
+    expect(answer.status).toBeLessThan(500);
+    expect(page).not.toMatch(/<img|<script>|onerror=alert\(1\)>/);
+    expect(page).not.toMatch(
+      /<(?!\/?(?:!doctype|html|head|meta|title|link|script|body|a|header|svg|path|span|nav|form|input|b|button|main|h1|h2|p|div|section|table|caption|thead|tbody|tr|th|td|time|code|pre|dl|dt|dd|ul|ol|li|label|select|option|textarea|meter|figure|figcaption|details|summary|br|noscript)\b)/i,
+    );
+  });
+
+  it('stays JSON in the API', async () => {
+    for (const path of ['/api/deliveries', '/api/deliveries/d1', '/api/webhooks', '/api/gaps']) {
+      const answer = await admin.ask(path);
+      expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
+      expect(await answer.text()).toContain(JSON.stringify(EVIL).slice(1, -1));
+    }
+  });
+});
+
+describe('a viewer', () => {
+  let admin: TestAdmin;
+  beforeAll(async () => {
+    admin = await testAdmin();
+    admin.queue.deliveries.push(
+      delivery('d1', {
+        request: {
+          method: 'POST',
+          url: 'http://h/',
+          headers: [],
+          body: 'PAYLOAD-request',
+          bodyIs: 'whole',
+          bodyBytes: 3,
+        },
+        event: '{"event":"created","model":"m","data":{"a":"PAYLOAD-event"}}',
+        log: [
+          {
+            startedMs: 1,
+            durationMs: 1,
+            responseMs: 1,
+            status: 503,
+            error: 'status',
+            detail: 'HTTP 503',
+            nextMs: null,
+            response: { headers: [], body: 'PAYLOAD-response', encoding: 'utf8', isTruncated: false },
+          },
+        ],
+      }),
+    );
+  });
+  afterAll(() => admin[Symbol.asyncDispose]());
+
+  it.each([
+    '/deliveries/d1',
+    '/api/deliveries/d1',
+  ])('does not see what a Delivery holds: %s', async (path) => {
+    const seen = async (as: 'viewer' | 'operator') =>
+      [...(await (await admin.ask(path, { as })).text()).matchAll(/PAYLOAD-\w+/g)].map(([text]) => text);
+    expect(await seen('viewer')).toEqual([]);
+    expect(new Set(await seen('operator'))).toEqual(
+      new Set(['PAYLOAD-request', 'PAYLOAD-event', 'PAYLOAD-response']),
+    );
+  });
+
+  it('sees it where viewer_payloads says so', async () => {
+    const tokens = [{ name: 'v', role: 'viewer', token: 'viewer-token-1' }];
+    await using open = await testAdmin({ admin: { listen: '127.0.0.1:0', tokens, viewer_payloads: true } });
+    open.queue.deliveries.push(delivery('d1'));
+    expect(await (await open.ask('/api/deliveries/d1', { as: 'viewer' })).text()).toContain(
+      '9223372036854775807',
+    );
+  });
+
+  it('is offered no act', async () => {
+    for (const path of [
+      '/deliveries',
+      '/deliveries/d1',
+      '/webhooks/sessions',
+      '/tasks',
+      '/failures',
+      '/system',
+    ]) {
+      const page = await (await admin.ask(path, { as: 'viewer' })).text();
+      expect(page).not.toMatch(/Resend|Cancel|>Pause<|Send a test|Reload configuration/);
+    }
+  });
+});
