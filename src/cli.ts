@@ -19,8 +19,12 @@ import type { TestOptions } from './commands/webhooks.ts';
 import { toWalhookError } from './core/errors.ts';
 import { packageVersion } from './version.ts';
 
-/** Runs the command that the arguments name. Never throws: every error is printed with its code. */
-export async function runCli(args: readonly string[], io: CommandIo): Promise<ExitStatus> {
+/** The command line with every command, for what only wants to know what it understands. */
+export function walhookProgram(io: CommandIo): Command {
+  return newCli(io).program;
+}
+
+function newCli(io: CommandIo): Cli {
   const cli: Cli = { program: newProgram(io), io, exit: 0 };
   addDatabaseCommands(cli);
   addDaemonCommands(cli);
@@ -30,6 +34,12 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<Ex
   addExplainCommand(cli);
   addOfflineCommands(cli);
   addTrialCommands(cli);
+  return cli;
+}
+
+/** Runs the command that the arguments name. Never throws: every error is printed with its code. */
+export async function runCli(args: readonly string[], io: CommandIo): Promise<ExitStatus> {
+  const cli = newCli(io);
   try {
     await cli.program.parseAsync(args, { from: 'user' });
     return cli.exit;

@@ -65,14 +65,16 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
-  if (roles.includes('admin'))
-    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
   const state = await untilReached(() => store.state(), options, stop.signal);
   parts.live.remember(rememberedKeys(state?.definitions ?? null));
   parts.store = store;
+  const requireNoEviction = options.loaded.config.queue.require_noeviction;
+  const warnings = await untilReached(() => store.inspectServer({ requireNoEviction }), options, stop.signal);
+  for (const warning of warnings ?? []) log.warn({ part: 'queue' }, warning);
   const deliverer = roles.includes('deliver') ? buildDeliverer(options, parts, store) : null;
   options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
   const alerts = newAlerts(options, parts, store);

@@ -1,4 +1,4 @@
-/** Starts what belongs to the role admin: the sampler, the server, and the server of the metrics. */
+/** Starts what the configuration says under `admin`: the sampler, the server, and the server of the metrics. */
 import { readStatus } from '../commands/statusReport.ts';
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError } from '../core/errors.ts';
@@ -36,6 +36,7 @@ export interface AdminServices {
 const RETRY_MS = 10_000;
 
 /**
+ * The page where this process has the role admin, and the metrics wherever they have a port of their own.
  * Does nothing where `admin` is false. Throws ADMIN_UNPROTECTED, and ADMIN_LISTEN where the page is all that
  * this process is for: one that captures or delivers goes on without it, says so, and tries again.
  */
@@ -46,10 +47,13 @@ export async function startAdmin(
   signal: AbortSignal,
 ): Promise<void> {
   const { admin } = services.live.current.loaded.config;
-  if (admin === false) return;
+  const hasPage = services.roles.includes('admin');
+  if (admin === false || (!hasPage && admin.metrics === null)) return;
   const host = newHost(services, scope);
   const { metrics } = admin;
-  await openOrRetry(() => openAdmin(host), 'the admin page is open', onAdmin, host, scope, signal);
+  if (hasPage) {
+    await openOrRetry(() => openAdmin(host), 'the admin page is open', onAdmin, host, scope, signal);
+  }
   if (metrics !== null) {
     await openOrRetry(
       () => openMetrics(host, metrics),
@@ -116,7 +120,7 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
       const { slot, wal_budget } = live.current.loaded.config.postgres;
       return probe.ask((client) => readSlotReading(client, slot, wal_budget));
     },
-    readQueue: () => readQueue(store(), clock),
+    readQueue: async () => await readQueue(store(), clock),
     metrics,
     clock,
   });

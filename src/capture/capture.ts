@@ -22,6 +22,7 @@ import type { WebhookRows } from '../definitions/webhookRows.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
+import type { GapStore } from '../queue/gaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
@@ -52,7 +53,7 @@ export interface CaptureOptions {
   readonly pool: Pool;
   readonly store: CaptureStore;
   /** Where replays are asked for; absent: none are. */
-  readonly notes?: NoteStore;
+  readonly notes?: NoteStore & GapStore;
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
@@ -249,7 +250,7 @@ function startReplays(
 
 function replayOptions(
   options: CaptureOptions,
-  store: NoteStore,
+  store: NoteStore & GapStore,
   start: CaptureStart,
   enqueuer: Enqueuer,
 ): ReplayOptions {

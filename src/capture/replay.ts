@@ -17,6 +17,7 @@ import type { Logger } from '../core/logger.ts';
 import { lsnFromHex, lsnToHex, parseLsn } from '../core/lsn.ts';
 import type { Matcher, MatchTarget } from '../match/match.ts';
 import type { QueuedDelivery } from '../queue/delivery.ts';
+import type { GapStore } from '../queue/gaps.ts';
 import { putGap, readGaps } from '../queue/historyGaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import { findReplay, putReplay, type Replay, readReplays } from '../queue/replays.ts';
@@ -31,7 +32,7 @@ import type { Settler, SettlerOptions } from './settle.ts';
 
 export interface ReplayOptions {
   readonly pool: Pool;
-  readonly store: NoteStore;
+  readonly store: NoteStore & GapStore;
   readonly models: readonly ModelOptions[];
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
@@ -262,4 +263,6 @@ async function settleGap({ store, clock }: ReplayOptions, replay: Replay): Promi
   if (gap !== undefined && gap.acceptedAtMs === null) {
     await putGap(store, { ...gap, acceptedAtMs: clock.now() });
   }
+  const leftOut = (await store.gaps()).find((one) => String(one.id) === replay.gap);
+  if (leftOut !== undefined && leftOut.settledMs === null) await store.settleGap(leftOut.id, clock.now());
 }

@@ -77,6 +77,8 @@ const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'QUEUE_IN_WATCHED_DATABASE',
   'QUEUE_NOT_SET_UP',
   'QUEUE_VERSION',
+  'QUEUE_EVICTS',
+  'QUEUE_SERVER_OLD',
 ]);
 
 export function isFatal(error: WalhookError): boolean {

@@ -106,7 +106,8 @@ async function wishOf(
     throw new WalhookError('USAGE', `--rate: expected 1 to ${MAX_RATE} rows a second, found ${options.rate}`);
   }
   const gap = options.gap ?? null;
-  const found = gap === null ? null : ((await readGaps(store)).find((one) => one.id === gap) ?? null);
+  const known = gap === null ? [] : [...(await readGaps(store)), ...(await store.gaps())];
+  const found = known.find((one) => String(one.id) === gap) ?? null;
   if (gap !== null && found === null) {
     throw new WalhookError('USAGE', `--gap: expected the id of a Gap, found ${gap}`, {
       remedy: 'walhook status',

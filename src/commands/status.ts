@@ -2,6 +2,7 @@
 import { formatBytes, formatDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { Scope } from '../core/lifecycle.ts';
+import { describeLeftOut } from '../queue/gaps.ts';
 import { describeGap } from '../queue/historyGaps.ts';
 import { loadConfigFile } from './configFile.ts';
 import { openServices } from './connections.ts';
@@ -26,6 +27,7 @@ function printed(report: StatusReport): string {
     ...report.gaps
       .filter((gap) => gap.acceptedAtMs === null)
       .map((gap) => `GAP          ${describeGap(gap)}`),
+    ...report.left_out.map((gap) => `GAP ${String(gap.id).padEnd(8)} ${describeLeftOut(gap)}`),
   ];
   head.push(...rowLines(report));
   return `${[...head, '', ...webhookLines(report)].join('\n')}\n`;

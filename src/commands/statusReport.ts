@@ -6,6 +6,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { readPublished } from '../definitions/published.ts';
 import { decodeFlow } from '../queue/flow.ts';
+import type { Gap as BacklogGap } from '../queue/gaps.ts';
 import { type Gap, readGaps } from '../queue/historyGaps.ts';
 import type { QueueCounts, QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
@@ -72,6 +73,8 @@ export interface StatusReport {
   };
   /** Stretches of Changes known not to have been delivered, oldest first. */
   readonly gaps: readonly Gap[];
+  /** What a backlog's bound or retention left out, webhook by webhook, newest first; settled ones are not told. */
+  readonly left_out: readonly BacklogGap[];
   /** Webhooks kept as rows, as the capturing process has taken them up, by name. */
   readonly rows: readonly {
     readonly name: string;
@@ -154,6 +157,7 @@ export async function readStatus(
       durability: (await store.durability()).note,
     },
     gaps: await readGaps(store),
+    left_out: (await store.gaps()).filter((gap) => gap.settledMs === null),
     rows: rowsOf(queue?.definitions ?? null),
     webhooks: await readWebhooks(store),
   };

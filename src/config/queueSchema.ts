@@ -25,9 +25,7 @@ export const queueSchema = z.strictObject({
   ack_delay: z
     .union([z.literal('auto'), duration(0, 600_000)])
     .default('auto')
-    .describe(
-      'How long the acknowledgement trails a flush. auto: until the store confirms that it is on disk; 2s on a Redis with AOF that cannot.',
-    ),
+    .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
   encryption_key: z
     .union([encryptionKey(), z.array(encryptionKey()).max(10)])
     .nullable()

@@ -78,6 +78,11 @@ const catalogue = {
     meaning: 'The Redis of the queue may throw keys away when its memory is full.',
     remedy: 'CONFIG SET maxmemory-policy noeviction; CONFIG REWRITE -- or queue.require_noeviction: false',
   },
+  QUEUE_SERVER_OLD: {
+    exit: 1,
+    meaning: 'The Redis of the queue is older than what walhook works with.',
+    remedy: 'use Redis 6.2 or newer, or Valkey',
+  },
   QUEUE_LOST: {
     exit: 1,
     meaning: "The queue's store holds less than it did: it was emptied, replaced or restored.",

@@ -15,6 +15,7 @@ import { send } from '../deliver/http.ts';
 import { signatureHeaders } from '../deliver/sign.ts';
 import { DEFAULT_TLS } from '../deliver/tlsFiles.ts';
 import { Transport } from '../deliver/transport.ts';
+import { describeLeftOut, type GapStore } from '../queue/gaps.ts';
 import { describeGap, readGaps } from '../queue/historyGaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import type { QueueCounts } from '../queue/store.ts';
@@ -24,7 +25,8 @@ export type AlertKind = Config['alerts'][number]['on'][number];
 export interface AlertOptions {
   readonly alerts: Config['alerts'];
   readonly environment: string;
-  readonly store: NoteStore & { counts(): Promise<ReadonlyMap<string, QueueCounts>> };
+  readonly store: NoteStore &
+    Pick<GapStore, 'gaps'> & { counts(): Promise<ReadonlyMap<string, QueueCounts>> };
   readonly guard: Omit<GuardOptions, 'writtenLoopback'>;
   readonly userAgent: string;
   readonly clock: Clock;
@@ -96,6 +98,10 @@ export class Alerts {
     for (const gap of await readGaps(store)) {
       if (gap.acceptedAtMs !== null) continue;
       await this.raise(gap.webhook === null ? 'gap' : 'overflow', gap.id, describeGap(gap));
+    }
+    for (const gap of await store.gaps()) {
+      if (gap.settledMs !== null) continue;
+      await this.raise(gap.webhook === null ? 'gap' : 'overflow', String(gap.id), describeLeftOut(gap));
     }
     for (const [webhook, { failedTotal }] of await store.counts()) {
       const before = this.#failed.get(webhook);

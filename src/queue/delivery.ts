@@ -48,6 +48,11 @@ export function deliveryId(eventId: string, webhookKey: string): string {
   return `${eventId}-${hash8(webhookKey)}`;
 }
 
+/** What a Delivery counts for in the bytes that wait. */
+export function deliveryBytes({ json, frozen }: Pick<QueuedDelivery, 'json' | 'frozen'>): number {
+  return Buffer.byteLength(json) + (frozen === undefined ? 0 : Buffer.byteLength(frozen.snapshots));
+}
+
 /** Deliveries of one Webhook that travel together. */
 export interface Batch {
   readonly webhook: string;
@@ -86,7 +91,7 @@ export function toBatches(webhook: string, deliveries: readonly QueuedDelivery[]
     bytes = 0;
   };
   for (const delivery of deliveries) {
-    const more = Buffer.byteLength(delivery.json) + Buffer.byteLength(delivery.frozen?.snapshots ?? '');
+    const more = deliveryBytes(delivery);
     const isFull = current.length === MAX_BATCH_DELIVERIES || (bytes > 0 && bytes + more > MAX_BATCH_BYTES);
     if (isFull || delivery.rows !== undefined) cut();
     current.push(delivery);
@@ -116,8 +121,8 @@ interface Head {
   readonly x: number;
   readonly c: number;
   readonly n: number;
-  /** Absent for walhook's own format; a version that does not know it converts without it. */
-  readonly f?: FrozenPayload;
+  /** Absent for walhook's own format; `n` is the length of its snapshots, which stand behind the Event. */
+  readonly f?: { readonly format: ForeignFormat; readonly n: number };
   readonly b?: number;
   readonly test?: true;
 }
@@ -141,7 +146,8 @@ export function splitPayload(payload: string): { readonly head: string; readonly
 
 export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
   const heads = deliveries.map((delivery): Head => {
-    const bytes = Buffer.byteLength(delivery.json);
+    const bytes = deliveryBytes(delivery);
+    const { frozen } = delivery;
     return {
       i: delivery.eventId,
       m: delivery.model,
@@ -153,7 +159,7 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
       x: delivery.xid,
       c: delivery.committedAtMs,
       n: delivery.json.length,
-      ...(delivery.frozen === undefined ? {} : { f: delivery.frozen }),
+      ...(frozen === undefined ? {} : { f: { format: frozen.format, n: frozen.snapshots.length } }),
       ...(bytes === delivery.json.length ? {} : { b: bytes }),
       ...(delivery.isTest === true ? { test: true } : {}),
     };
@@ -162,7 +168,7 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
 }
 
 export function eventsOf(deliveries: readonly QueuedDelivery[]): string {
-  return deliveries.map((delivery) => delivery.json).join('');
+  return deliveries.map(({ json, frozen }) => json + (frozen?.snapshots ?? '')).join('');
 }
 
 /** Throws QUEUE_VERSION on a format of a newer version. */
@@ -175,6 +181,8 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
   return d.map((one) => {
     const json = events.slice(at, at + one.n);
     at += one.n;
+    const snapshots = events.slice(at, at + (one.f?.n ?? 0));
+    at += snapshots.length;
     return {
       eventId: one.i,
       model: one.m,
@@ -186,7 +194,7 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
       xid: one.x,
       committedAtMs: one.c,
       json,
-      ...(one.f === undefined ? {} : { frozen: one.f }),
+      ...(one.f === undefined ? {} : { frozen: { format: one.f.format, snapshots } }),
       ...(one.test === true ? { isTest: true } : {}),
     };
   });

@@ -5,6 +5,8 @@
  * the Event (needed to send it again) and the bodies (the last request, every response). While a Delivery is
  * still being tried, its trace (Attempts and bodies) travels with its job. Pure.
  */
+
+import type { ForeignFormat } from '../core/eventFormat.ts';
 import {
   type AttemptRecord,
   type LoggedAttempt,
@@ -12,7 +14,7 @@ import {
   type ReceivedResponse,
   type SentRequest,
 } from './attempt.ts';
-import { deliveryId, type QueuedDelivery } from './delivery.ts';
+import { deliveryId, eventsOf, type QueuedDelivery } from './delivery.ts';
 import type { DeliveryDetail, DeliverySummary } from './inspect.ts';
 import type { Sealer } from './seal.ts';
 
@@ -86,6 +88,8 @@ type HeadRow = readonly [
   detail: string | null,
   isTest: 0 | 1,
   attempts: readonly AttemptRow[],
+  /** Of another payload format: its name, and where its snapshots begin behind the Event. */
+  frozen: readonly [format: ForeignFormat, at: number] | null,
 ];
 
 interface History {
@@ -191,7 +195,7 @@ export function entryOf(
   const last = attempts.at(-1);
   const status = String(last?.[3] ?? last?.[4] ?? reason ?? '');
   const isKept = payloads === 'full' || state !== 'delivered';
-  const event = isKept ? sealer.seal(delivery.json) : '';
+  const event = isKept ? sealer.seal(eventsOf([delivery])) : '';
   const id = deliveryId(delivery.eventId, webhook);
   const requestId = delivery.requestId ?? '';
   const head: HeadRow = [
@@ -213,6 +217,7 @@ export function entryOf(
     detail,
     delivery.isTest === true ? 1 : 0,
     attempts,
+    delivery.frozen === undefined ? null : [delivery.frozen.format, delivery.json.length],
   ];
   return {
     id,
@@ -262,7 +267,7 @@ export function detailOfEntry(head: string, event: string, bodies: string, seale
     table: row[10],
     lsn: row[11],
     xid: row[12],
-    event: event === '' ? null : sealer.open(event),
+    event: event === '' ? null : splitEvent(row, sealer.open(event)).json,
     request: kept.request,
     log: loggedAttempts(row[17], kept),
   };
@@ -282,9 +287,17 @@ export function deliveryOfEntry(head: string, event: string, sealer: Sealer): Qu
     lsn: row[11],
     xid: row[12],
     committedAtMs: row[6],
-    json: sealer.open(event),
+    ...splitEvent(row, sealer.open(event)),
     ...(row[16] === 1 ? { isTest: true } : {}),
   };
+}
+
+function splitEvent(row: HeadRow, text: string): Pick<QueuedDelivery, 'json' | 'frozen'> {
+  // An entry that was brought from format 1 ends before this.
+  const frozen = row[18] ?? null;
+  if (frozen === null) return { json: text };
+  const [format, at] = frozen;
+  return { json: text.slice(0, at), frozen: { format, snapshots: text.slice(at) } };
 }
 
 /** What an entry knows of the Attempts, to go on from when it is sent again. */

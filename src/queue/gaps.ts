@@ -39,6 +39,13 @@ export interface Gap {
 /** The newest gaps are kept, this many; the oldest settled ones go first. */
 export const MAX_GAPS = 1_000;
 
+/** `w: overflow, 35 Deliveries from 0/1A to 0/3C`, for people. */
+export function describeLeftOut(gap: Gap): string {
+  const count = Object.values(gap.models).reduce((sum, n) => sum + n, 0);
+  const ends = gap.closedMs === null ? `${gap.lastLsn} and growing` : gap.lastLsn;
+  return `${gap.webhook}: ${gap.kind}, ${count} Deliveries from ${gap.firstLsn} to ${ends}`;
+}
+
 export interface GapStore {
   /** Newest first. */
   gaps(): Promise<readonly Gap[]>;

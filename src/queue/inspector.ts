@@ -10,6 +10,7 @@ import { hash8 } from '../core/hash.ts';
 import type { Backend, BlankItem, CancelItem, RequeueItem, StoredJob, WholeJob } from './backend.ts';
 import {
   decodeJob,
+  deliveryBytes,
   deliveryId,
   encodeHead,
   eventsOf,
@@ -351,7 +352,7 @@ export class Inspector implements InspectStore {
         },
         this.#policy,
       );
-      return [{ job: job.id, bit: 2 ** index, eventBytes: Buffer.byteLength(delivery.json), entry }];
+      return [{ job: job.id, bit: 2 ** index, eventBytes: deliveryBytes(delivery), entry }];
     });
     let done = 0;
     for (let i = 0; i < cancels.length; i += CHANGED_AT_ONCE) {
@@ -411,7 +412,7 @@ function blanked(
   for (const index of indexes) {
     mask += 2 ** index;
     const isDone = ((job.done >> index) & 1) === 1;
-    if (!isDone) freshBytes += Buffer.byteLength(deliveries[index]?.json ?? '');
+    if (!isDone) freshBytes += deliveryBytes(deliveries[index] ?? PURGED);
   }
   return {
     job: job.id,

@@ -2,7 +2,7 @@
  * What a report means for the store, the same for both backends: which Deliveries of which jobs are done,
  * which go on as jobs of their own, which have ended and how the log tells it. Pure.
  */
-import { encodeHead, type QueuedDelivery } from './delivery.ts';
+import { deliveryBytes, encodeHead, eventsOf, type QueuedDelivery } from './delivery.ts';
 import { type Entry, entryOf, type LogPayloads, NO_TRACE, type Trace, traced } from './entry.ts';
 import { NO_SEAL, type Sealer } from './seal.ts';
 import type { FailedDelivery, Report } from './store.ts';
@@ -73,7 +73,7 @@ export function planReports(reports: readonly Report[], policy: LogPolicy, nowMs
       detail: isFailed ? outcome.detail : null,
       trace,
     };
-    const eventBytes = Buffer.byteLength(delivery.json);
+    const eventBytes = deliveryBytes(delivery);
     ended.push({ job: job.id, bit, eventBytes, entry: entryOf(ending, policy) });
   }
   return { jobs, retries, ended };
@@ -86,9 +86,9 @@ export function singleJob(delivery: QueuedDelivery, trace: Trace, { sealer }: Lo
     committedMs: delivery.committedAtMs,
     attempts: 0,
     dueMs: 0,
-    bytes: Buffer.byteLength(delivery.json),
+    bytes: deliveryBytes(delivery),
     head: encodeHead([delivery]),
-    events: sealer.seal(delivery.json),
+    events: sealer.seal(eventsOf([delivery])),
     trace,
   };
 }

@@ -5,6 +5,7 @@
  * Every operation is one transaction of the store. The counters change in the transaction that changes what
  * they count, so they are right after any crash.
  */
+import { WalhookError } from '../core/errors.ts';
 import type { AttemptRecord } from './attempt.ts';
 import type { Batch, QueuedDelivery } from './delivery.ts';
 import type { Trace } from './entry.ts';
@@ -17,6 +18,16 @@ import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 2;
+
+/** Throws QUEUE_VERSION where a store is of an older format: setup brings it to this one. */
+export function requireCurrentFormat(format: number | null): void {
+  if (format === null || format === STORE_FORMAT) return;
+  throw new WalhookError(
+    'QUEUE_VERSION',
+    `expected a store of format ${STORE_FORMAT}, found format ${format}`,
+    { remedy: 'walhook setup, which keeps all that waits' },
+  );
+}
 
 /** What binds a store to one slot of one database (the other half stands in `walhook.installation`). */
 export interface Installation {
@@ -222,6 +233,11 @@ export interface QueueStore
   enqueue(webhook: string, delivery: QueuedDelivery): Promise<void>;
   /** Failed Deliveries of a Webhook, newest first. */
   failed(webhook: string, limit: number): Promise<FailedDelivery[]>;
+  /**
+   * Looks whether the server is one that a queue can live on; returns what should be known. Throws
+   * QUEUE_EVICTS, QUEUE_SERVER_OLD, and QUEUE_VERSION where setup has to bring the store to this format.
+   */
+  inspectServer(options: { readonly requireNoEviction: boolean }): Promise<readonly string[]>;
   /** How long an acknowledgement should trail a flush here, in milliseconds, and why. */
   durability(): Promise<{ readonly ackDelayMs: number; readonly note: string }>;
   close(): Promise<void>;

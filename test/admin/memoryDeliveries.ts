@@ -103,6 +103,7 @@ export function memoryDeliveries(): MemoryDeliveries {
   const store: Partial<QueueStore> = {
     kind: 'postgres',
     deliveries: inspect as InspectStore,
+    state: async () => null,
     counts: () => answer(counts),
     pause: (webhook) =>
       answer(() => {
@@ -115,6 +116,7 @@ export function memoryDeliveries(): MemoryDeliveries {
         paused.delete(webhook);
       }),
     gaps: () => answer(() => gaps),
+    notes: () => answer(() => new Map()),
     workers: () => answer(() => [{ process: 'host-1-abcdef', seenMs: Date.now(), jobs: 2 }]),
     oldest: () => answer(() => new Map()),
   };

@@ -256,6 +256,19 @@ describe('walhook validate --test', () => {
     });
   });
 
+  it('needs no variable that says where the services are, nor a secret', async () => {
+    const config = {
+      postgres: { url: '${DATABASE_URL}' },
+      queue: { url: '${QUEUE_URL}' },
+      webhooks: [{ ...RULES, secret: '${file:/nowhere}' }],
+      tests: [
+        { webhook: RULES.name, event: { event: 'deleted', model: 'thing' }, expect: { matched: false } },
+      ],
+    };
+    const { code, lines } = await validated(config, ['--test']);
+    expect({ code, last: lines.at(-1) }).toEqual({ code: 0, last: '1 test, 0 failed' });
+  });
+
   it('needs the variables of the webhooks under test', async () => {
     const config = { webhooks: [{ ...RULES, url: '${HOOK}' }], tests: [test({ url: 'http://h.test/' })] };
     expect(await validated(config, ['--test'])).toMatchObject({ code: 2 });

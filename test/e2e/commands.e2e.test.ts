@@ -48,12 +48,12 @@ describe('walhook validate', () => {
     await using folder = await configFolder({
       postgres: { url: 'postgres://db/app' },
       queue: { url: 'redis://queue' },
-      admin: false,
+      rows: {},
     });
     const { code, stdout } = await walhook(['validate', '-c', folder.file]);
     expect({ code, stdout }).toEqual({
       code: 2,
-      stdout: expect.stringContaining('admin: is not available yet'),
+      stdout: expect.stringContaining('rows: is not available yet'),
     });
   });
 

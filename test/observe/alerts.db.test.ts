@@ -24,7 +24,7 @@ const INSTALLATION = {
 
 const alertsTo = (url: string, store: QueueStore) =>
   new Alerts({
-    alerts: [{ on: ['slot_budget', 'gap'], url: new Secret(url), secret: new Secret('s') }],
+    alerts: [{ on: ['slot_budget', 'gap', 'overflow'], url: new Secret(url), secret: new Secret('s') }],
     environment: 'test',
     store,
     guard: {
@@ -102,6 +102,41 @@ describe('an alert', () => {
       });
     } finally {
       stop.abort();
+      await store.close();
+    }
+  });
+
+  it('tells of what a full backlog left out, until that is settled', async () => {
+    await using queue = await createQueue('postgres');
+    await using sink = await openSink();
+    const store = await openStore(queue.section);
+    const stop = new AbortController();
+    const gap = {
+      kind: 'overflow',
+      webhook: 'w',
+      firstId: null,
+      lastId: null,
+      firstLsn: '0/1A',
+      lastLsn: '0/3C',
+      firstMs: 1,
+      lastMs: 2,
+      models: { orders: 35 },
+      openedMs: 1,
+      closedMs: 2,
+      detail: null,
+    } as const;
+    try {
+      await store.initialise(INSTALLATION, 'pos-0');
+      await store.recordGap({ ...gap, webhook: 'settled', settledMs: 3 });
+      await store.recordGap({ ...gap, settledMs: null });
+      const watching = alertsTo(sink.url, store).watch(stop.signal);
+      await until(() => sink.received.length === 1);
+      stop.abort();
+      await watching;
+      expect(sink.events()).toMatchObject([
+        { alert: 'overflow', message: 'w: overflow, 35 Deliveries from 0/1A to 0/3C' },
+      ]);
+    } finally {
       await store.close();
     }
   });

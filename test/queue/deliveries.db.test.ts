@@ -244,6 +244,20 @@ describe.each(STORE_KINDS)('Deliveries in the %s queue', (kind) => {
     });
   });
 
+  it.skipIf(isSkipped)('keep what was frozen for another payload format', async () => {
+    await using queue = await prepareStore(kind);
+    const frozen = { format: 'netbox', snapshots: '{"prechange":"Pöer"}' } as const;
+    const one = deliveryAt(1, { frozen });
+    await queue.end('w', [one, deliveryAt(2)], FAILED, FAILURE);
+    expect((await queue.store.counts()).get('w')).toMatchObject({ bytes: 0 });
+    expect((await queue.store.deliveries.get(idOf(one)))?.event).toBe(one.json);
+    await queue.store.deliveries.resend({ key: '1' }, NOW);
+    expect((await queue.claim('w'))[0]?.deliveries).toEqual([one]);
+    await queue.flush({ w: [deliveryAt(3, { frozen }), deliveryAt(4)] });
+    await queue.store.deliveries.cancel({ key: '3' }, NOW);
+    expect((await queue.claim('w'))[0]?.deliveries[1]).toEqual(deliveryAt(4));
+  });
+
   it.skipIf(isSkipped)('that are delayed are made due by a resend', async () => {
     await using queue = await prepareStore(kind);
     await queue.end('w', [deliveryAt(1)], { kind: 'retry', attempts: 3, dueMs: 2e12 }, FAILURE);

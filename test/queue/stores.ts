@@ -84,6 +84,8 @@ export interface Prepared extends AsyncDisposable {
   readonly store: QueueStore;
   readonly url: string;
   readonly prefix: string;
+  /** Runs SQL beside the store; null on Redis. */
+  readonly query: ((text: string, values?: unknown[]) => Promise<unknown>) | null;
   /** Another process's connection to the same store. */
   sibling(policy?: LogPolicy): Promise<QueueStore>;
   flush(
@@ -156,6 +158,7 @@ export async function prepareStore(kind: StoreKind, policy?: LogPolicy): Promise
     store,
     url: database?.url ?? inject('redisUrl') ?? '',
     prefix,
+    query: database === null ? null : (text, values) => database.client.query(text, values),
     flush,
     claim,
     async sibling(own) {

@@ -1,6 +1,7 @@
 /** Present rows as Events: for receivers that start late, or to fill a Gap. */
 import { describe, expect, it } from 'vitest';
 import { walhook } from '../helpers/command.ts';
+import { openStore } from '../helpers/stores.ts';
 import { until } from '../helpers/until.ts';
 import { openScenario, type Scenario, untilCapturing } from './fixture.ts';
 
@@ -87,5 +88,31 @@ describe('a replay', () => {
     await daemon.untilLogged('the replay was stopped');
     expect((await replay(scenario, '--list')).stdout).toContain('cancelled');
     expect(scenario.sink.received.length).toBeLessThan(2_000);
+  });
+
+  it('fills what a full backlog left out, and settles it', async () => {
+    await using scenario = await withRows(3);
+    const daemon = scenario.daemon();
+    await untilCapturing(daemon);
+    const store = await openStore(await scenario.queueSection());
+    try {
+      const unknown = { firstId: null, lastId: null, firstLsn: null, lastLsn: null, detail: null };
+      const times = { firstMs: null, lastMs: null, openedMs: 1, closedMs: 2, settledMs: null };
+      const webhook = [...(await store.counts()).keys()][0] ?? 'ops';
+      const id = await store.recordGap({
+        kind: 'overflow',
+        webhook,
+        models: { op: 3 },
+        ...unknown,
+        ...times,
+      });
+      const args = ['--model', 'op', '--gap'];
+      expect(await replay(scenario, ...args, String(id))).toMatchObject({ code: 0 });
+      await until(() => scenario.sink.received.length === 3);
+      expect((await store.gaps()).find((gap) => gap.id === id)?.settledMs).toEqual(expect.any(Number));
+      expect(await replay(scenario, ...args, 'none')).toMatchObject({ code: 2 });
+    } finally {
+      await store.close();
+    }
   });
 });

@@ -1,5 +1,6 @@
 /** The API: status, webhooks, deliveries, reload, and its own description. */
 import type { FastifyInstance } from 'fastify';
+import { listGaps } from '../gaps.ts';
 import { audit } from '../guard.ts';
 import type { AdminHost } from '../host.ts';
 import { addDeliveryRoutes } from './deliveryRoutes.ts';
@@ -30,7 +31,7 @@ export function addApiRoutes(server: FastifyInstance, host: AdminHost): void {
         response: { 200: anything },
       },
     },
-    async () => ({ items: await host.store.gaps() }),
+    async () => ({ items: await listGaps(host) }),
   );
   addWebhookRoutes(server, host);
   addDeliveryRoutes(server, host);

@@ -1,11 +1,11 @@
 /** The live tail, background tasks and Gaps. */
 import type { FastifyInstance } from 'fastify';
-import type { Gap } from '../../queue/gaps.ts';
 import type { Worker } from '../../queue/workers.ts';
 import { isAllowed } from '../access.ts';
+import { type GapView, listGaps } from '../gaps.ts';
 import type { AdminHost } from '../host.ts';
 import { type Html, html } from '../html.ts';
-import { listWebhooks, namesByKey } from '../webhooks.ts';
+import { listWebhooks } from '../webhooks.ts';
 import { sendPage } from './layout.ts';
 import {
   actButton,
@@ -14,6 +14,7 @@ import {
   chip,
   definitions,
   empty,
+  isoToMs,
   notice,
   number,
   quietZero,
@@ -34,7 +35,7 @@ export function addOperationPages(server: FastifyInstance, host: AdminHost): voi
     return sendPage(request, reply, { title: 'Background tasks', at: '/tasks', isLive: true, body });
   });
   server.get('/gaps', { config: { role: 'viewer' } }, async (request, reply) => {
-    const gaps = await host.store.gaps();
+    const gaps = await listGaps(host);
     return sendPage(request, reply, { title: 'Gaps', at: '/gaps', body: gapsPage(host, gaps) });
   });
 }
@@ -138,38 +139,30 @@ function link(name: string, state: string, count: number): Html {
   return html`<a href="/deliveries?webhook=${encodeURIComponent(name)}&amp;state=${state}">${state === 'failed' ? alarming(count) : number(count)}</a>`;
 }
 
-const GAP_WORDS: Readonly<Record<Gap['kind'], string>> = {
-  overflow: 'the backlog was full',
-  dropped: 'dropped for newer ones',
-  slot: 'the slot was lost',
-  queue: 'the queue lost what it held',
-  orphan: 'the webhook was gone',
-};
+const GAP_TONES = { growing: 'bad', open: 'warn', settled: 'good' } as const;
 
-function gapsPage(host: AdminHost, gaps: readonly Gap[]): Html {
-  const names = namesByKey(host);
+function gapsPage(host: AdminHost, gaps: readonly GapView[]): Html {
   const nowMs = host.clock.now();
   return html`<h1>Gaps</h1>
-    <p class="muted">Stretches of Changes known not to have been delivered. <code>walhook replay --gap ID</code> fills one from the current rows.</p>
+    <p class="muted">Stretches of Changes known not to have been delivered. <code>walhook replay</code> sends the current rows of a model to fill one.</p>
     ${
       gaps.length === 0
         ? empty('There is no Gap.', 'Everything that was matched has been stored.')
         : table(
-            ['Gap', 'Why', 'Webhook', 'Models', 'LSN', 'Committed', 'State'],
+            ['Gap', 'Why', 'Webhook', 'Models', 'LSN', 'Committed', 'Found', 'State'],
             gaps.map((gap) => [
-              String(gap.id),
-              html`${GAP_WORDS[gap.kind] ?? gap.kind}${gap.detail !== null && html`<br><span class="muted">${gap.detail}</span>`}`,
-              gap.webhook === null ? 'all' : (names.get(gap.webhook) ?? gap.webhook),
-              Object.entries(gap.models).map(
-                ([model, count], i) => html`${i > 0 && html`<br>`}${model} ${number(count)}`,
-              ),
-              html`<code>${gap.firstLsn ?? '?'}</code> – <code>${gap.lastLsn ?? '?'}</code>`,
-              html`${time(gap.firstMs, nowMs)} – ${time(gap.lastMs, nowMs)}`,
-              gap.settledMs !== null
-                ? html`<span class="chip good">settled</span>`
-                : gap.closedMs === null
-                  ? html`<span class="chip bad">growing</span>`
-                  : html`<span class="chip warn">open</span>`,
+              html`<code>${gap.id}</code>`,
+              gap.detail,
+              gap.webhook_name ?? 'all',
+              gap.models === null
+                ? html`<span class="muted">unknown</span>`
+                : Object.entries(gap.models).map(
+                    ([model, count], i) => html`${i > 0 && html`<br>`}${model} ${number(count)}`,
+                  ),
+              html`<code>${gap.first_lsn ?? '?'}</code> – <code>${gap.last_lsn ?? '?'}</code>`,
+              html`${time(isoToMs(gap.first_at), nowMs)} – ${time(isoToMs(gap.last_at), nowMs)}`,
+              time(isoToMs(gap.found_at), nowMs),
+              html`<span class="chip ${GAP_TONES[gap.state]}">${gap.state}</span>`,
             ]),
             'Gaps',
           )

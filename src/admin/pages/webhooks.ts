@@ -100,6 +100,8 @@ async function detail(host: AdminHost, request: FastifyRequest<Named>, webhook: 
     ${done(request.query)}
     ${state === 'orphan' && notice('warn', 'This webhook is defined no more. Its Deliveries wait until it returns, someone cancels them, or retention ends.')}
     ${state === 'paused' && notice('warn', 'Paused: Deliveries go on being queued and are sent after Resume.')}
+    ${counts.isBraked && notice('warn', 'Its brake paused it: there were more matches than brake allows. Look at why, then resume it.')}
+    ${state === 'parked' && notice('warn', 'Its receiver is down: a few requests probe it, the others wait.')}
     ${state === 'disabled' && notice('warn', 'Disabled in the configuration: Changes pass it by.')}
     ${figures(webhook)}
     <h2>Recent Deliveries</h2>

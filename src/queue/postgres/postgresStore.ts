@@ -9,7 +9,14 @@ import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
-import { decodeJob, encodeHead, type QueuedDelivery, splitPayload } from '../delivery.ts';
+import {
+  decodeJob,
+  deliveryBytes,
+  encodeHead,
+  eventsOf,
+  type QueuedDelivery,
+  splitPayload,
+} from '../delivery.ts';
 import { isResent } from '../entry.ts';
 import type { Gap } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
@@ -27,6 +34,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
@@ -336,11 +344,11 @@ export class PostgresStore implements QueueStore {
   async enqueue(webhook: string, delivery: QueuedDelivery): Promise<void> {
     await this.#query(this.#durable, this.#sql.enqueue, [
       webhook,
-      Buffer.byteLength(delivery.json),
+      deliveryBytes(delivery),
       delivery.eventId,
       delivery.committedAtMs,
       encodeHead([delivery]),
-      this.#policy.sealer.seal(delivery.json),
+      this.#policy.sealer.seal(eventsOf([delivery])),
       this.#schema,
     ]);
   }
@@ -383,6 +391,18 @@ export class PostgresStore implements QueueStore {
 
   async settleGap(id: number, nowMs: number): Promise<boolean> {
     return (await this.#query(this.#durable, this.#sql.settleGap, [id, nowMs])).length > 0;
+  }
+
+  async inspectServer(): Promise<readonly string[]> {
+    const rows = await this.#query<{ format: number }>(
+      this.#durable,
+      `select format from ${this.#schema}.store`,
+    ).catch((error: unknown) => {
+      if (isNotSetUp(error)) return [];
+      throw error;
+    });
+    requireCurrentFormat(rows[0]?.format ?? null);
+    return [];
   }
 
   durability(): Promise<{ ackDelayMs: number; note: string }> {

@@ -4,7 +4,15 @@
  */
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
-import { decodeJob, decodePayload, encodeHead, type QueuedDelivery, splitPayload } from '../delivery.ts';
+import {
+  decodeJob,
+  decodePayload,
+  deliveryBytes,
+  encodeHead,
+  eventsOf,
+  type QueuedDelivery,
+  splitPayload,
+} from '../delivery.ts';
 import { isResent } from '../entry.ts';
 import type { Gap } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
@@ -22,6 +30,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
@@ -51,6 +60,7 @@ import {
   RELEASE,
   REPORT,
 } from './scripts.ts';
+import { readFacts, unsuitable, warnings } from './suitability.ts';
 
 export interface RedisStoreOptions extends RedisLocation {
   /** What the log keeps and how it is sealed; default: everything, in the clear. */
@@ -280,10 +290,10 @@ export class RedisStore implements QueueStore {
     await this.#redis.script(ENQUEUE, [
       webhook,
       hexMs(delivery.committedAtMs),
-      Buffer.byteLength(delivery.json),
+      deliveryBytes(delivery),
       delivery.eventId,
       encodeHead([delivery]),
-      this.#policy.sealer.seal(delivery.json),
+      this.#policy.sealer.seal(eventsOf([delivery])),
       this.#redis.channel,
     ]);
   }
@@ -311,6 +321,22 @@ export class RedisStore implements QueueStore {
 
   async settleGap(id: number, nowMs: number): Promise<boolean> {
     return (await this.#redis.script(SETTLE_GAP, [id, nowMs])) === 1;
+  }
+
+  async inspectServer({
+    requireNoEviction,
+  }: {
+    readonly requireNoEviction: boolean;
+  }): Promise<readonly string[]> {
+    const [info, format] = await this.#redis.call(async (redis, p) => [
+      await redis.info(),
+      await redis.hget(`${p}store`, 'format'),
+    ]);
+    const facts = readFacts(info ?? '');
+    const refused = unsuitable(facts, requireNoEviction);
+    if (refused !== null) throw refused;
+    requireCurrentFormat(format == null ? null : Number(format));
+    return warnings(facts);
   }
 
   async durability(): Promise<{ ackDelayMs: number; note: string }> {

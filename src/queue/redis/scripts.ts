@@ -46,24 +46,28 @@ local function count(w, field, n)
   if not c then c = {} counts[w] = c end
   c[field] = (c[field] or 0) + n
 end
-local places = {}
-local function place(set, member)
-  local list = places[set]
-  if not list then list = {} places[set] = list end
+local places, fields = {}, {}
+local function add_pair(lists, name, a, b)
+  local list = lists[name]
+  if not list then list = {} lists[name] = list end
   local n = #list
-  list[n + 1], list[n + 2] = 0, member
+  list[n + 1], list[n + 2] = a, b
 end
+local function place(set, member) add_pair(places, set, 0, member) end
 -- What was counted and placed goes to the keys at the end, many at a time.
 local function settle()
   rows_settle()
-  for w, fields in pairs(counts) do
-    for field, n in pairs(fields) do
+  for w, sums in pairs(counts) do
+    for field, n in pairs(sums) do
       if n ~= 0 then call('HINCRBY', p .. 'count:' .. w, field, n) end
     end
-    if fields.log_bytes and fields.log_bytes ~= 0 then call('INCRBY', p .. 'log_bytes', fields.log_bytes) end
+    if sums.log_bytes and sums.log_bytes ~= 0 then call('INCRBY', p .. 'log_bytes', sums.log_bytes) end
   end
   for set, list in pairs(places) do
     for i = 1, #list, 2000 do call('ZADD', p .. set, unpack(list, i, math.min(i + 1999, #list))) end
+  end
+  for hash, list in pairs(fields) do
+    for i = 1, #list, 2000 do call('HSET', p .. hash, unpack(list, i, math.min(i + 1999, #list))) end
   end
 end
 local function bits(mask)
@@ -119,10 +123,10 @@ local function read_entry() return { arg(), arg(), arg(), arg(), arg(), arg(), a
 local function put_entry(e)
   local id, w, state, member = e[1], e[2], e[3], e[8] .. e[1]
   if call('HEXISTS', p .. 'log', id) == 1 then drop_entry(id) end
-  call('HSET', p .. 'log', id, e[9])
-  if e[10] ~= '' then call('HSET', p .. 'event', id, e[10]) end
-  if e[11] ~= '' then call('HSET', p .. 'bodies', id, e[11]) end
-  call('ZADD', p .. 'end:' .. state, call('INCR', p .. 'log_seq'), id)
+  add_pair(fields, 'log', id, e[9])
+  if e[10] ~= '' then add_pair(fields, 'event', id, e[10]) end
+  if e[11] ~= '' then add_pair(fields, 'bodies', id, e[11]) end
+  add_pair(places, 'end:' .. state, call('INCR', p .. 'log_seq'), id)
   place('s:' .. state, member)
   place('ws:' .. w .. ':' .. state, member)
   place('m:' .. e[4], member)
