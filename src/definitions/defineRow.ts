@@ -22,9 +22,12 @@ export interface RowRules {
   readonly models: Config['models'];
 }
 
+/** Texts of the file may hold what a variable gave, which must not go where a row says. */
+const NOT_INHERITED: ReadonlySet<string> = new Set(['additional_headers', 'body_template']);
+
 export function rowRulesOf(config: Config): RowRules {
   const defaults = Object.entries(withoutFileOnly<unknown>(config.defaults)).filter(
-    ([, value]) => value !== undefined,
+    ([key, value]) => value !== undefined && !NOT_INHERITED.has(key),
   );
   return {
     allowHosts: config.rows.allow_hosts,

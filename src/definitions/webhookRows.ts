@@ -109,7 +109,7 @@ export class WebhookRows {
       matcher: matcherOf(all),
       definitions: publishDefinitions(all, this.#keys, {
         generation,
-        defaults: this.#rules.defaults,
+        defaults: publicDefaults(this.#rules.defaults),
         rows,
       }),
     };
@@ -176,6 +176,11 @@ export class WebhookRows {
       );
     }
   }
+}
+
+/** What delivering asks for; conditions are the file's own, and matter to nobody else. */
+function publicDefaults(defaults: RowRules['defaults']): RowRules['defaults'] {
+  return Object.fromEntries(Object.entries(defaults).filter(([key]) => key !== 'conditions'));
 }
 
 const TOO_MUCH: JudgedRow = {

@@ -8,7 +8,14 @@ const FILE = {
   queue: { url: 'redis://h' },
   rows: { allow_hosts: ['hooks.example.com', '*.example.org'] },
   secrets: { ours: ['new', 'old'] },
-  defaults: { timeout: '3s', secret: 'of the file', proxy: 'http://proxy:3128', concurrency: 2 },
+  defaults: {
+    timeout: '3s',
+    secret: 'of the file',
+    proxy: 'http://proxy:3128',
+    concurrency: 2,
+    additional_headers: 'Authorization: Bearer of-the-file',
+    body_template: 'of the file',
+  },
   models: [{ name: 'orders', table: 'public.orders', exclude: ['password'] }],
 };
 
@@ -40,6 +47,8 @@ describe('a row', () => {
       concurrency: 4,
       secrets: [],
       proxy: null,
+      headers: null,
+      body: null,
       tls: { ca: null, cert: null, key: null, verify: true },
     });
   });
