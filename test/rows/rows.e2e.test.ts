@@ -1,6 +1,7 @@
 /** Webhooks kept as rows, through the built command on both queues: they fire from their place in the stream on. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readSql } from '../../src/setup/perform.ts';
 import { configFolder, type Daemon, startDaemon, walhook } from '../helpers/command.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { createQueue, isQueueMissing, QUEUE_KINDS, type TestQueue } from '../helpers/queue.ts';
@@ -138,6 +139,26 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
         .update(signed?.body ?? '')
         .digest('hex');
       expect(signed?.headers['x-hook-signature']).toBe(hmac);
+    },
+  );
+
+  it.skipIf(isSkipped)(
+    'come to an installation from before, and those that setup finds are in force',
+    async () => {
+      await run('drop table walhook.webhook cascade');
+      const daemon = start();
+      await run('insert into orders values (1)');
+      await untilThrough();
+      // As somebody made it from what setup prints, and used it before it was published.
+      await run(readSql('schema.sql'));
+      await run(webhook('a'));
+      await run('insert into orders values (2)');
+      expect(await walhook(['setup', '-c', file])).toMatchObject({ code: 0, stderr: '' });
+      await run('insert into orders values (3)');
+      await untilThrough();
+      expect({ a: arrived('a'), file: arrived('file') }).toEqual({ a: [3], file: [1, 2, 3] });
+      daemon.kill('SIGTERM');
+      expect(await daemon.ended).toBe(0);
     },
   );
 
