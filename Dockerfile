@@ -22,6 +22,7 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json CHANGELOG.md LICENSE ./
 COPY sql sql
+COPY assets assets
 COPY --from=build /src/dist dist
 RUN ln -s /app/dist/main.js /usr/local/bin/walhook && chmod 755 /app/dist/main.js
 # The `node` user of the base image, by number: Kubernetes can tell that it is not root.

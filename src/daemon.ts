@@ -15,7 +15,7 @@ import { backoffMs } from './core/backoff.ts';
 import type { Clock } from './core/clock.ts';
 import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
-import { Scope } from './core/lifecycle.ts';
+import { Scope, settlesSoonAfter } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
 import { Reloader } from './definitions/reloader.ts';
@@ -52,9 +52,21 @@ export interface DaemonOptions {
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
 const FOLLOW_MS = 1_000;
+/** Beyond `shutdown_timeout`: for the last outcomes, and for closing what answers. */
+const CLOSING_MS = 5_000;
 
-/** Runs until the signal is aborted. Throws a coded error when going on is pointless. */
+/**
+ * Runs until the signal is aborted; ends within `shutdown_timeout` and a few seconds of it, whatever does not
+ * answer any more. Throws a coded error when going on is pointless.
+ */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  const { log } = options;
+  const shutdownMs = options.loaded.config.shutdown_timeout;
+  if (await settlesSoonAfter(signal, runParts(options, signal), shutdownMs + CLOSING_MS)) return;
+  log.warn({ shutdownMs }, 'ending although a service does not answer; what is unfinished is done again');
+}
+
+async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const { log, roles, clock } = options;
   await using scope = new Scope();
   const stop = new AbortController();
@@ -85,6 +97,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
     if ((braked !== null && parts.rows.brake(braked)) || isOther) deliverer?.replaceTargets(targetsOf(parts));
   };
   follow(state?.definitions ?? null, await readBrakedRows(store).catch(() => null));
+  const told = { onQueued: wake, onPublished: (definitions: string) => follow(definitions) };
   const running = [
     ...(deliverer === null
       ? []
@@ -94,18 +107,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
           followDefinitions(options, store, follow, stop.signal),
         ]),
     ...(roles.includes('capture')
-      ? [
-          captureForever(
-            capturing(
-              options,
-              store,
-              parts,
-              { onQueued: wake, onPublished: (definitions) => follow(definitions) },
-              alerts,
-            ),
-            stop.signal,
-          ),
-        ]
+      ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
     ...(roles.includes('admin') ? [untilAborted(stop.signal)] : []),
     ...(options.loaded.config.alerts.length > 0 ? [alerts.watch(stop.signal)] : []),
@@ -116,6 +118,17 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
   log.info({}, 'walhook stopped');
+}
+
+/** Captures; at the end, what was read may take `shutdown_timeout` to be stored and acknowledged. */
+async function capture(
+  capturing: CapturingOptions,
+  { loaded, log }: DaemonOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const shutdownMs = loaded.config.shutdown_timeout;
+  if (await settlesSoonAfter(signal, captureForever(capturing, signal), shutdownMs)) return;
+  log.warn({ part: 'capture', shutdownMs }, 'capturing is cut off: what is not acknowledged is read again');
 }
 
 interface Parts {

@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline/promises';
 import { text } from 'node:stream/consumers';
 import { runCli } from './cli.ts';
 
+/** How long connections may take to close once all is done. */
+const LINGER_MS = 1_000;
+
 const stop = new AbortController();
 let signals = 0;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -39,3 +42,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   onHangup: (callback) => void process.on('SIGHUP', callback),
   signal: stop.signal,
 });
+// Connections to a service that does not answer would keep a process that was told to stop.
+if (stop.signal.aborted) setTimeout(() => process.exit(), LINGER_MS).unref();

@@ -48,6 +48,33 @@ export async function settlesWithin(promise: Promise<unknown>, ms: number): Prom
   }
 }
 
+/**
+ * Waits for a promise, but no longer than `ms` after the signal was aborted. Returns whether it settled in
+ * time; its rejection is thrown. The promise itself goes on.
+ */
+export async function settlesSoonAfter(
+  signal: AbortSignal,
+  promise: Promise<unknown>,
+  ms: number,
+): Promise<boolean> {
+  let late: (isLate: false) => void = () => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const begin = () => {
+    timer = setTimeout(() => late(false), ms);
+  };
+  const isLate = new Promise<false>((resolve) => {
+    late = resolve;
+  });
+  signal.addEventListener('abort', begin, { once: true });
+  if (signal.aborted) begin();
+  try {
+    return await Promise.race([promise.then(() => true as const), isLate]);
+  } finally {
+    signal.removeEventListener('abort', begin);
+    clearTimeout(timer);
+  }
+}
+
 /** A promise with its handles outside, for the one place where a loop wakes another. */
 export class Signal {
   #waiting: (() => void) | null = null;

@@ -199,10 +199,9 @@ export class Deliverer {
       // A claim under way would look like one whose answer was lost.
       await Promise.all(lanes.map((lane) => lane.hold()));
       this.#isInDoubt = false;
-      await store.recover(
-        process,
-        lanes.flatMap((lane) => lane.jobIds),
-      );
+      // What is done and waits to be recorded would be sent once more by whoever takes it.
+      const known = [...lanes.flatMap((lane) => lane.jobIds), ...this.#reporter.finishing];
+      await store.recover(process, known);
     } catch (error) {
       this.#isInDoubt = true;
       throw error;

@@ -81,6 +81,8 @@ export interface LaneOptions {
 const MAX_JOBS = 8;
 /** The same where each job is one Delivery because rows are kept in order. */
 const MAX_ORDERED_JOBS = 64;
+/** Deliveries in hand for each place in flight: a claim takes as long as a few quick requests. */
+const AHEAD = 4;
 
 export class Lane {
   readonly #target: DeliverTarget;
@@ -207,14 +209,14 @@ export class Lane {
       const item = this.#hand.begin(this.#gate.slots);
       if (item === null) return;
       this.#gate.started();
-      void this.#attempt(item);
+      void this.#attempt(item, this.#gate.isProbe);
     }
   }
 
-  /** Enough is in hand when every place in flight could be filled once more. */
+  /** Enough is in hand when every place in flight could be filled a few times more. */
   #wantsMore(): boolean {
     const { slots } = this.#gate;
-    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : slots);
+    const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : AHEAD * slots);
     return slots > 0 && this.#mayHaveMore && !isFilled && this.#claiming === null && !this.#isHeld;
   }
 
@@ -286,7 +288,7 @@ export class Lane {
     const { reporter, store, process, onDoubt } = this.#options;
     const releasing = async () => {
       // What is done of them must stand in the store before another process takes them.
-      await reporter.drain();
+      await reporter.recorded();
       await store.release(process, jobs);
     };
     const released = releasing().catch((error: unknown) => {
@@ -296,7 +298,7 @@ export class Lane {
     this.#returning = Promise.all([this.#returning, released]).then(() => undefined);
   }
 
-  async #attempt(item: Item): Promise<void> {
+  async #attempt(item: Item, isProbe: boolean): Promise<void> {
     const { clock, failpoint, abortSignal } = this.#options;
     const startedMs = clock.monotonic();
     const startedAtMs = clock.now();
@@ -314,7 +316,7 @@ export class Lane {
       const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      await this.#judge(result);
+      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result, isProbe);
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
@@ -346,9 +348,8 @@ export class Lane {
   }
 
   /** Lets the gate learn of the receiver's health; parked, what was not begun goes back. */
-  async #judge(result: AttemptResult): Promise<void> {
-    const { isProbe } = this.#gate;
-    await this.#gate.record(result).catch((error: unknown) => this.#warn(error, 'breaker not told'));
+  async #judge(result: AttemptResult, isProbe: boolean): Promise<void> {
+    await this.#gate.record(result, isProbe).catch((error: unknown) => this.#warn(error, 'breaker not told'));
     if (this.#gate.isParked) this.#giveBack();
     if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
   }
@@ -400,6 +401,14 @@ export class Lane {
     else if (outcome.kind === 'failed')
       log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
   }
+}
+
+/** A deadline noticed this much too late says that this process did not get to run. */
+const LATE_MS = 1_000;
+
+/** Whether a timeout is to be blamed on this process, e.g. because it was stopped, and not on the receiver. Pure. */
+export function isOwnDelay(result: AttemptResult, durationMs: number, timeoutMs: number): boolean {
+  return result.kind === 'timeout' && durationMs > timeoutMs + LATE_MS;
 }
 
 const UNSENDABLE = {

@@ -32,20 +32,40 @@ interface Waiting {
 export class Reporter {
   readonly #options: ReporterOptions;
   #waiting: Waiting[] = [];
+  /** On their way to the store. */
+  #underWay: readonly Waiting[] = [];
   #running: Promise<void> | null = null;
+  /** Resolves with the newest outcome: they are settled in the order in which they were added. */
+  #newest: Promise<void> = Promise.resolve();
   #isGivenUp = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
   }
 
+  /** Jobs of which every outcome is known, and the last of them not recorded yet. */
+  get finishing(): string[] {
+    return [...this.#underWay, ...this.#waiting].flatMap(({ report }) =>
+      report.isLast ? [report.job.id] : [],
+    );
+  }
+
   /** Resolves when the outcome is recorded, or its recording was given up. */
   add(report: Report): Promise<void> {
     const settled = new Promise<void>((settle) => this.#waiting.push({ report, settle }));
+    this.#newest = settled;
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
     return settled;
+  }
+
+  /**
+   * Resolves when what was added until now is recorded, or given up. Other than {@link drain} it does not wait
+   * for what is added meanwhile, which under load never ends.
+   */
+  async recorded(): Promise<void> {
+    await this.#newest;
   }
 
   /** Resolves when everything added is recorded, or the recording was given up. */
@@ -63,9 +83,12 @@ export class Reporter {
     await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#isGivenUp) {
       const waiting = this.#waiting.splice(0, MAX_REPORTS);
+      this.#underWay = waiting;
       await this.#record(waiting.map(({ report }) => report));
+      this.#underWay = [];
       for (const { settle } of waiting) settle();
     }
+    for (const { settle } of this.#waiting.splice(0)) settle();
   }
 
   async #record(reports: readonly Report[]): Promise<void> {

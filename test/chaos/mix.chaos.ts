@@ -6,22 +6,34 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
+import { leaderOf, readLease } from '../../src/capture/lease.ts';
 import { judge, LEDGER_TABLE } from '../crash/ledger.ts';
 import { configFolder, type Daemon, startDaemon, walhook } from '../helpers/command.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { type Proxy as FaultProxy, openProxy } from '../helpers/proxy.ts';
-import { createQueue } from '../helpers/queue.ts';
+import { createQueue, type TestQueue } from '../helpers/queue.ts';
 import { startPostgres, type TestServer } from '../helpers/servers.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
-import { until } from '../helpers/until.ts';
+import { openStore } from '../helpers/stores.ts';
+import { Arrivals } from './arrivals.ts';
 import { type Random, seeded } from './random.ts';
+import { describeWhereabouts, findWhereabouts } from './whereabouts.ts';
 import { StubbornWriters } from './writer.ts';
 
 const SEED = Number(process.env['CHAOS_SEED'] ?? 1);
 const MINUTES = Number(process.env['CHAOS_MINUTES'] ?? 3);
 const QUEUE = process.env['CHAOS_QUEUE'] === 'postgres' ? 'postgres' : 'redis';
-/** After the last fault: processes that were killed are missed after 10 s, and retries have their times. */
-const SETTLE_MS = 180_000;
+const WRITERS = Number(process.env['CHAOS_WRITERS'] ?? 2);
+/** Stop the leader in one fault of three, beside the others. */
+const STOPS_LEADER = process.env['CHAOS_STOP_LEADER'] === 'yes';
+/**
+ * After the last fault it is waited while anything arrives. A killed process is missed after 10 s, and a
+ * receiver that was down is probed again after 30 s, then 60 s.
+ */
+const SILENCE_MS = 120_000;
+const SETTLE_MS = 600_000;
+/** How often it is looked whether everything has arrived. */
+const LOOK_MS = 1_000;
 
 interface World {
   readonly random: Random;
@@ -29,8 +41,12 @@ interface World {
   readonly database: TestDatabase;
   readonly postgres: FaultProxy;
   readonly queue: FaultProxy;
+  /** The queue itself, past the proxy. */
+  readonly section: TestQueue['section'];
   readonly sink: Sink;
   readonly daemons: Daemon[];
+  /** Last words of daemons that ended without being told to. */
+  readonly crashes: string[];
   start(): Daemon;
 }
 
@@ -78,16 +94,28 @@ const sql = (text: string) => async (world: World) => {
   }
 };
 
+async function stopForAWhile(daemon: Daemon | undefined, random: Random): Promise<void> {
+  daemon?.kill('SIGSTOP');
+  await delay(random.between(500, 16_000));
+  daemon?.kill('SIGCONT');
+}
+
+async function stopLeader(world: World): Promise<void> {
+  const store = await openStore(world.section);
+  const leader = leaderOf(await readLease(store).finally(() => store.close()));
+  await stopForAWhile(
+    world.daemons.find(({ pid }) => pid === leader?.pid),
+    world.random,
+  );
+}
+
 const FAULTS: readonly [Fault, ...Fault[]] = [
   ['kill a daemon', (world) => replace(world, 'SIGKILL')],
   ['replace a daemon', (world) => replace(world, 'SIGTERM')],
   [
     'stop a daemon for a while',
     async (world) => {
-      const daemon = anyDaemon(world);
-      daemon?.kill('SIGSTOP');
-      await delay(world.random.between(500, 16_000));
-      daemon?.kill('SIGCONT');
+      await stopForAWhile(anyDaemon(world), world.random);
     },
   ],
   ['trouble with PostgreSQL', ({ postgres, random }) => trouble(postgres, random)],
@@ -120,6 +148,11 @@ const FAULTS: readonly [Fault, ...Fault[]] = [
   ['a checkpoint', sql('checkpoint')],
   ['a change of WAL file', sql('select pg_switch_wal()')],
 ];
+
+function nextFault(random: Random): Fault {
+  if (STOPS_LEADER && random.next() < 1 / 3) return ['stop the leader for a while', stopLeader];
+  return random.pick(FAULTS);
+}
 
 describe(`chaos, seed ${SEED}, ${MINUTES} minutes, queue on ${QUEUE}`, () => {
   it('loses nothing, makes nothing up, and repeats under the same id', async () => {
@@ -162,49 +195,57 @@ describe(`chaos, seed ${SEED}, ${MINUTES} minutes, queue on ${QUEUE}`, () => {
       database,
       postgres: postgresProxy,
       queue: queueProxy,
+      section: queue.section,
       sink,
       daemons: [start(), start()],
+      crashes: [],
       start,
     };
     const writers = new StubbornWriters(database.url, seeded(SEED + 1));
-    writers.start(3);
+    writers.start(WRITERS);
     const faults: string[] = [];
     try {
       const deadline = performance.now() + MINUTES * 60_000;
       while (performance.now() < deadline) {
         await delay(random.between(300, 5_000));
-        const [name, act] = random.pick(FAULTS);
+        const [name, act] = nextFault(random);
         process.stdout.write(`${new Date().toISOString()} ${name}\n`);
         faults.push(name);
         await act(world);
         revive(world);
       }
       await writers.stop();
-      const committed = await committedOf(database.url);
-      const verdict = () => judge({ committed, rolledBack: new Set() }, sink.received);
-      await until(
-        async () => {
-          revive(world);
-          // Judging reads every body; done all the time it would keep the receiver, in this process, from answering.
-          await delay(3_000);
-          return verdict().lost.length === 0;
-        },
-        { timeoutMs: SETTLE_MS, what: 'everything committed arrives' },
-      ).catch(() => undefined);
-      const { lost, phantoms, secondIds, sharedIds, repeats } = verdict();
+      const { committed, walEnd } = await committedOf(database.url);
+      const arrivals = new Arrivals(committed, sink);
+      const settleMs = await settle(world, arrivals);
+      const missing = arrivals.missing();
+      const whereabouts = await findWhereabouts(
+        { section: queue.section, url: database.url, walEnd },
+        missing,
+      );
+      const { phantoms, secondIds, sharedIds, repeats } = judge(
+        { committed, rolledBack: new Set() },
+        sink.received,
+      );
+      const { lost, late } = whereabouts;
       process.stdout.write(
-        `seed ${SEED}, ${QUEUE}: ${faults.length} faults, ${committed.size} committed, ${sink.received.length} received, ${repeats} repeated, ${lost.length} lost, ${phantoms.length} made up, ${secondIds.length} under two ids\n`,
+        `${describeWhereabouts(whereabouts)}seed ${SEED}, ${QUEUE}: ${faults.length} faults, ${committed.size} committed, ${sink.received.length} received, ${repeats} repeated, ${lost.length} lost, ${late.length} late, ${phantoms.length} made up, ${secondIds.length} under two ids, ${world.crashes.length} daemons ended by themselves; ${(settleMs / 1_000).toFixed(1)} s after the last fault\n`,
       );
       const tails = started
         .map((one) => one.output().slice(-3_000))
         .slice(-4)
         .join('\n---\n');
-      expect({ lost: lost.slice(0, 9), phantoms, secondIds, sharedIds }, tails).toEqual({
-        lost: [],
-        phantoms: [],
-        secondIds: [],
-        sharedIds: [],
-      });
+      expect(
+        {
+          lost: lost.slice(0, 9),
+          late: late.slice(0, 9),
+          phantoms,
+          secondIds,
+          sharedIds,
+          crashes: world.crashes,
+        },
+        tails,
+      ).toEqual({ lost: [], late: [], phantoms: [], secondIds: [], sharedIds: [], crashes: [] });
     } finally {
       await writers.stop();
       for (const daemon of started) await daemon[Symbol.asyncDispose]();
@@ -212,19 +253,38 @@ describe(`chaos, seed ${SEED}, ${MINUTES} minutes, queue on ${QUEUE}`, () => {
   });
 });
 
-/** Like a supervisor: a daemon that ended is started again. */
-function revive({ daemons, start }: World): void {
+/** Like a supervisor: a daemon that ended by itself is started again; what it said last is kept. */
+function revive({ daemons, crashes, start }: World): void {
   daemons.forEach((daemon, i) => {
-    if (daemon.hasEnded()) daemons[i] = start();
+    if (!daemon.hasEnded()) return;
+    crashes.push(daemon.output().slice(-2_000));
+    daemons[i] = start();
   });
 }
 
-async function committedOf(url: string): Promise<Set<number>> {
+/** Waits until everything has arrived, or nothing arrives any more. Returns how long. */
+async function settle(world: World, arrivals: Arrivals): Promise<number> {
+  const startedMs = performance.now();
+  let last = { missing: arrivals.missing().length, atMs: startedMs };
+  while (last.missing > 0) {
+    const now = performance.now();
+    if (now - last.atMs > SILENCE_MS || now - startedMs > SETTLE_MS) break;
+    revive(world);
+    await delay(LOOK_MS);
+    const missing = arrivals.missing().length;
+    if (missing < last.missing) last = { missing, atMs: performance.now() };
+  }
+  return performance.now() - startedMs;
+}
+
+/** What stands in the table, and where the WAL ended after all of it. */
+async function committedOf(url: string): Promise<{ committed: Set<number>; walEnd: string }> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
     const { rows } = await client.query<{ id: string }>('select id::text as id from op');
-    return new Set(rows.map((row) => Number(row.id)));
+    const end = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    return { committed: new Set(rows.map((row) => Number(row.id))), walEnd: end.rows[0]?.lsn ?? '0/0' };
   } finally {
     await client.end();
   }

@@ -1,5 +1,5 @@
-// `npm run test:chaos -- --seed N --minutes M [--queue redis|postgres]`: a mix of faults in an order that the
-// seed decides. Arguments become variables, because the test runner knows none of them.
+// `npm run test:chaos -- --seed N --minutes M [--queue redis|postgres] [--writers N] [--stop-leader]`: a mix of
+// faults in an order that the seed decides; with --stop-leader every third is the leader being stopped. Arguments become variables, because the test runner knows none of them.
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 
@@ -8,6 +8,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '3' },
     queue: { type: 'string', default: 'redis' },
+    writers: { type: 'string', default: '2' },
+    'stop-leader': { type: 'boolean', default: false },
   },
 });
 const runner = spawn('npx', ['vitest', 'run', '--config', 'vitest.chaos.config.ts'], {
@@ -17,6 +19,8 @@ const runner = spawn('npx', ['vitest', 'run', '--config', 'vitest.chaos.config.t
     CHAOS_SEED: values.seed,
     CHAOS_MINUTES: values.minutes,
     CHAOS_QUEUE: values.queue,
+    CHAOS_WRITERS: values.writers,
+    CHAOS_STOP_LEADER: values['stop-leader'] ? 'yes' : 'no',
   },
 });
 runner.on('close', (code) => {

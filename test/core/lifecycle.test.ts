@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Scope, Signal, settlesWithin } from '../../src/core/lifecycle.ts';
+import { Scope, Signal, settlesSoonAfter, settlesWithin } from '../../src/core/lifecycle.ts';
 
 afterEach(() => {
   vi.useRealTimers();
@@ -149,5 +149,41 @@ describe('a signal', () => {
     signal.raise();
     await new Promise((resolve) => setImmediate(resolve));
     expect(woken).toBe(true);
+  });
+});
+
+describe('what ends with a signal', () => {
+  const never = new Promise<void>(() => undefined);
+
+  it('is waited for as long as it takes while the signal is not aborted', async () => {
+    vi.useFakeTimers();
+    const stop = new AbortController();
+    let end: () => void = () => undefined;
+    const work = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const ended = settlesSoonAfter(stop.signal, work, 100);
+    await vi.advanceTimersByTimeAsync(1_000_000);
+    end();
+    expect(await ended).toBe(true);
+  });
+
+  it.each([
+    ['aborted meanwhile', false],
+    ['aborted before', true],
+  ])('is given up the time after the signal, %s', async (_, isBefore) => {
+    vi.useFakeTimers();
+    const stop = new AbortController();
+    if (isBefore) stop.abort();
+    const ended = settlesSoonAfter(stop.signal, never, 100);
+    await vi.advanceTimersByTimeAsync(0);
+    stop.abort();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await ended).toBe(false);
+  });
+
+  it('throws what it throws', async () => {
+    const failing = settlesSoonAfter(new AbortController().signal, Promise.reject(new Error('no')), 100);
+    await expect(failing).rejects.toThrow('no');
   });
 });

@@ -273,6 +273,23 @@ describe('a receiver that is down', () => {
     expect(of.store.parked).toEqual(new Set());
   });
 
+  it('is probed by one request alone: those begun before it was parked decide nothing any more', async () => {
+    await using of = await delivering({ target: { concurrency: 12, retry: { ...PATIENT, onGone: 'fail' } } });
+    of.add(12);
+    await until(() => of.held() === 12);
+    for (let i = 0; i < 10; i += 1) await of.answerOne(503);
+    const parkOf = async () => decodeFlow((await of.store.flows()).get('w') ?? null).park;
+    await until(async () => (await parkOf()) !== null);
+    expect(await within(32, of, () => of.held() === 3)).toBe(true);
+    await of.answerOne(503);
+    await of.answerOne(503);
+    await within(1, of, () => false);
+    expect(await parkOf()).toMatchObject({ openings: 1, prober: 'p1' });
+    of.answerAll();
+    expect(await within(30, of, () => of.store.delivered.length === 12)).toBe(true);
+    expect(await parkOf()).toBeNull();
+  });
+
   it('holds nobody else up', async () => {
     await using of = await delivering();
     of.sink.answerWith((request, response) => {
@@ -366,6 +383,29 @@ describe('a store that falters', () => {
     };
     of.add(1);
     expect(await within(15, of, () => of.store.delivered.length === 1)).toBe(true);
+  });
+
+  it('loses the answer of a claim while outcomes wait to be recorded, and nothing is sent twice', async () => {
+    await using of = await delivering();
+    of.answerAll();
+    let isAway = true;
+    let isRecovered = false;
+    of.store.fault = (operation) => (operation === 'report' && isAway ? 'refused' : null);
+    of.add(1);
+    await until(() => of.sink.received.length === 1);
+    of.store.fault = (operation) => {
+      if (operation === 'recover') isRecovered = true;
+      if (!isAway) return null;
+      if (operation === 'report') return 'refused';
+      return operation === 'claim' && !isRecovered ? 'lost' : null;
+    };
+    of.add(1);
+    expect(await within(10, of, () => isRecovered && of.sink.received.length > 1)).toBe(true);
+    isAway = false;
+    expect(await within(15, of, () => of.store.delivered.length === 2)).toBe(true);
+    expect(new Set(of.sink.received.map(({ headers }) => headers['webhook-id'])).size).toBe(
+      of.sink.received.length,
+    );
   });
 
   it('refuses to take jobs back at a pause, and they are delivered after it all the same', async () => {

@@ -53,6 +53,28 @@ describe('outcomes', () => {
     await reporter.drain();
   });
 
+  it('are waited for without those that are added meanwhile', async () => {
+    const { reporter, asked, answer } = reporting();
+    void reporter.add(report('a'));
+    await settled();
+    const recorded = reporter.recorded();
+    void reporter.add(report('b'));
+    await answer();
+    await recorded;
+    expect(ids(asked)).toEqual([['a'], ['b']]);
+  });
+
+  it('that are given up keep nobody waiting', async () => {
+    const { reporter, answer } = reporting();
+    void reporter.add(report('a'));
+    await settled();
+    void reporter.add(report('b'));
+    const recorded = reporter.recorded();
+    reporter.giveUp();
+    await answer();
+    await recorded;
+  });
+
   it('are at most 2,000 in a report', async () => {
     const { reporter, asked, answer } = reporting();
     for (let i = 0; i < 4_500; i += 1) void reporter.add(report(String(i)));

@@ -15,6 +15,8 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Keeps what is open and lets nothing through, in either direction or towards the client only. */
   swallow(direction: 'both' | 'inbound' | 'none'): void;
+  /** Reads nothing any more, also of new connections: not even their end is noticed. Ends with `cut`. */
+  freeze(): void;
 }
 
 export async function openProxy(serviceUrl: string): Promise<Proxy> {
@@ -23,8 +25,10 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
   const target = { host: service.hostname, port: Number(service.port) };
   const open = new Set<Socket>();
   let swallowed: 'both' | 'inbound' | 'none' = 'none';
+  let isFrozen = false;
   let server: Server | null = null;
   const cut = () => {
+    isFrozen = false;
     for (const socket of open) socket.destroy();
     open.clear();
   };
@@ -43,6 +47,7 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
       }
       client.on('data', (chunk) => swallowed === 'both' || upstream.write(chunk));
       upstream.on('data', (chunk) => swallowed !== 'none' || client.write(chunk));
+      if (isFrozen) client.pause();
     });
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -67,6 +72,10 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
     cut,
     swallow(direction) {
       swallowed = direction;
+    },
+    freeze() {
+      isFrozen = true;
+      for (const socket of open) socket.pause();
     },
     [Symbol.asyncDispose]: refuse,
   };

@@ -69,7 +69,9 @@ export class Gate {
   }
 
   mayStart(inFlight: number): boolean {
-    return inFlight < this.#slots && this.#starts > 0;
+    // The probe does not wait for requests that were begun before its Webhook was parked.
+    const places = this.#isProbe ? this.#options.concurrency : this.#slots;
+    return inFlight < places && this.#starts > 0;
   }
 
   /** A request was begun. */
@@ -103,12 +105,18 @@ export class Gate {
     await this.#askOnce(demand, Math.min(this.#options.concurrency - demand.inFlight, demand.waiting));
   }
 
-  /** What an Attempt says of the receiver: parks or unparks the Webhook. Throws what the store throws. */
-  async record(result: AttemptResult): Promise<void> {
+  /**
+   * What an Attempt says of the receiver: parks or unparks the Webhook. Throws what the store throws.
+   *
+   * @param isProbe it was begun as the probe. While one is out, nothing else decides: a request that was begun
+   *   before the Webhook was parked may time out long after its receiver has come back.
+   */
+  async record(result: AttemptResult, isProbe: boolean): Promise<void> {
     const health = healthOf(result);
     const { clock, log, webhook, store } = this.#options;
     if (health === 'unknown') return;
     const nowMs = clock.now();
+    if (this.#isProbe && !isProbe) return;
     const isDown = this.#window.isDownAfter(health, nowMs);
     if (this.#isProbe && health === 'up') {
       await this.#agreement.change((state) => ({ state: unpark(state, nowMs), grant: null }));

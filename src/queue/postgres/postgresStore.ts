@@ -8,6 +8,7 @@
 import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
+import { settlesWithin } from '../../core/lifecycle.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
 import {
   decodeJob,
@@ -58,6 +59,16 @@ export interface PostgresStoreOptions {
 /** Connections of one process: two for capture and commands, four for deliver, one that listens. */
 const DURABLE_CONNECTIONS = 2;
 const FAST_CONNECTIONS = 4;
+/**
+ * How long an answer may take. A server that is cut off without a word would hold its caller for hours, and with
+ * it the heartbeat of this process: after this it is taken for gone. Nothing is lost by a statement that was
+ * done all the same: a flush is recognised by its position, and what else was taken is given back.
+ */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** The durable connections sweep and upgrade too. */
+const DURABLE_ANSWER_TIMEOUT_MS = 30_000;
+/** How long closing may wait for a server that does not answer. */
+const CLOSE_TIMEOUT_MS = 1_000;
 /** 40P01 deadlock, 40001 serialization: the statement changed nothing and may be repeated. */
 const REPEATABLE = new Set(['40P01', '40001']);
 const MAX_REPEATS = 5;
@@ -94,8 +105,13 @@ export class PostgresStore implements QueueStore {
   /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
     await (await connect(options.target)).end();
-    const durable = await openPool(options.target, DURABLE_CONNECTIONS);
-    const fast = await openPool(options.target, FAST_CONNECTIONS, { options: '-c synchronous_commit=off' });
+    const durable = await openPool(options.target, DURABLE_CONNECTIONS, {
+      query_timeout: DURABLE_ANSWER_TIMEOUT_MS,
+    });
+    const fast = await openPool(options.target, FAST_CONNECTIONS, {
+      options: '-c synchronous_commit=off',
+      query_timeout: ANSWER_TIMEOUT_MS,
+    });
     return new PostgresStore(options, durable, fast);
   }
 
@@ -285,7 +301,7 @@ export class PostgresStore implements QueueStore {
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
   ): Promise<void> {
     const listeners = { onWork: callback, onCancelled };
-    const client = await connect(this.#options.target);
+    const client = await connect(this.#options.target, { query_timeout: ANSWER_TIMEOUT_MS });
     client.on('notification', ({ payload }) => hearWake(payload ?? '', this.#sender, listeners));
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
@@ -411,8 +427,8 @@ export class PostgresStore implements QueueStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#listener?.end().catch(() => undefined);
-    await Promise.all([this.#durable.end(), this.#fast.end()]);
+    const closed = [this.#listener?.end(), this.#durable.end(), this.#fast.end()];
+    await settlesWithin(Promise.allSettled(closed), CLOSE_TIMEOUT_MS);
   }
 
   async #query<Row extends QueryResultRow>(

@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
+import { settlesWithin } from '../../core/lifecycle.ts';
 import {
   decodeJob,
   decodePayload,
@@ -69,6 +70,8 @@ export interface RedisStoreOptions extends RedisLocation {
 
 /** The acknowledgement trails a flush by this where an append-only file is synced every second. */
 const AOF_DELAY_MS = 2_000;
+/** How long closing may wait for a server that does not answer. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 export class RedisStore implements QueueStore {
   readonly kind = 'redis';
@@ -348,7 +351,11 @@ export class RedisStore implements QueueStore {
 
   async close(): Promise<void> {
     this.#subscriber?.disconnect();
-    await this.#client.quit().catch(() => this.#client.disconnect());
+    await settlesWithin(
+      this.#client.quit().catch(() => undefined),
+      CLOSE_TIMEOUT_MS,
+    );
+    this.#client.disconnect();
   }
 }
 
