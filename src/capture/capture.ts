@@ -18,6 +18,7 @@ import type { Logger } from '../core/logger.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Plugin } from '../core/plugins.ts';
 import type { PostgresTarget } from '../database/connect.ts';
+import type { WebhookRows } from '../definitions/webhookRows.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
@@ -61,6 +62,10 @@ export interface CaptureOptions {
   readonly matcher: Matcher;
   /** The webhooks to publish; null when the store has them already. */
   readonly definitions: string | null;
+  /** Webhooks kept as rows, taken up as the stream tells of them; absent: none. */
+  readonly webhookRows?: WebhookRows;
+  /** Definitions are in the store. */
+  readonly onPublished?: (definitions: string) => void;
   readonly limits: {
     readonly valueBytes: number;
     readonly eventBytes: number;
@@ -141,6 +146,7 @@ export async function captureOnce(
     definitions: options.definitions,
     onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
+    onPublished: options.onPublished ?? (() => undefined),
     onFailed: (error) => stream.fail(toWalhookError(error)),
     clock,
     log,

@@ -25,7 +25,18 @@ function printed(report: StatusReport): string {
     `queue        ${queue.kind}, durability: ${queue.durability}`,
     ...report.gaps.filter((gap) => gap.settledMs === null).map((gap) => `GAP          ${describeGap(gap)}`),
   ];
+  head.push(...rowLines(report));
   return `${[...head, '', ...webhookLines(report)].join('\n')}\n`;
+}
+
+function rowLines({ rows }: StatusReport): string[] {
+  if (rows.length === 0) return [];
+  const invalid = rows.filter(({ problems }) => problems.length > 0);
+  const inForce = rows.filter((row) => row.in_force).length;
+  return [
+    `rows         ${rows.length} in walhook.webhook, ${inForce} in force, ${invalid.length} invalid`,
+    ...invalid.map(({ name, problems }) => `INVALID      ${name}: ${problems.join('; ')}`),
+  ];
 }
 
 function slotLines({ slot, leader, heartbeat }: StatusReport): string[] {

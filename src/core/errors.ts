@@ -184,6 +184,21 @@ const catalogue = {
     meaning: 'No webhook of that name is configured.',
     remedy: 'walhook validate lists the names in the file',
   },
+  WEBHOOK_INVALID: {
+    exit: 1,
+    meaning: 'A webhook kept as a row cannot be what was written; each mistake is named.',
+    remedy: 'mend what is named',
+  },
+  ROW_INVALID: {
+    exit: 1,
+    meaning: 'A row of walhook.webhook is not in force, or cannot be delivered for; each mistake is named.',
+    remedy: 'mend the row: update walhook.webhook set … where name = …',
+  },
+  ROWS_UNAVAILABLE: {
+    exit: 1,
+    meaning: 'Webhooks cannot be kept as rows: the table is not there, or the role may not write it.',
+    remedy: 'run walhook setup, and grant walhook_editor to the role',
+  },
   DELIVERY_UNKNOWN: {
     exit: 1,
     meaning: 'There is no Delivery of that id, or the log does not hold it any more.',

@@ -19,6 +19,7 @@ export type FindingCode =
   | 'TABLE_UNREADABLE'
   | 'TABLE_UNPUBLISHED'
   | 'PUBLICATION_PARTIAL'
+  | 'ROWS_UNPUBLISHED'
   | 'NO_BEFORE_IMAGE'
   | 'PRESET_MISFIT'
   | 'BEFORE_IMAGE_MISSING'
@@ -149,6 +150,14 @@ function checkPublication({ state, publication: name }: CheckInput): Finding[] {
     ];
   }
   const findings: Finding[] = [];
+  if (state.webhookRows === 'unpublished') {
+    findings.push({
+      code: 'ROWS_UNPUBLISHED',
+      level: 'problem',
+      message: `expected ${name} to publish walhook.webhook, found that it does not: webhooks kept as rows never fire`,
+      remedy: 'walhook setup',
+    });
+  }
   if (publication.unpublished.length > 0) {
     findings.push({
       code: 'PUBLICATION_PARTIAL',

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { companionTables } from '../config/watchedTables.ts';
-import { WalhookError } from '../core/errors.ts';
+import { causeCode, WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { describeGap } from '../queue/gaps.ts';
@@ -68,9 +68,13 @@ export async function performSetup(
     const made = name === 'schema' && state.hasSchema ? 'brought up to date' : 'created';
     if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : made}`);
   }
-  if (!only.includes('slot')) return;
+  if (!only.includes('slot')) {
+    await resendRows(client, plan.resendRows);
+    return;
+  }
 
   const startsAt = await makeSlot(client, plan, state, request, tell);
+  await resendRows(client, plan.resendRows);
   const fresh = await readDatabaseState(client, names);
   const { environment } = config;
   if (misfit === null) {
@@ -91,6 +95,21 @@ async function acceptKnown(store: QueueStore, startsAt: Lsn, tell: (text: string
   const gaps = await acceptGaps(store, startsAt, Date.now());
   if (gaps.length === 0) tell('note: there is no Gap to accept');
   for (const gap of gaps) tell(`gap: ${describeGap(gap)}`);
+}
+
+/** Webhooks kept as rows before the slot could tell of them are told of now. */
+async function resendRows(client: Client, statement: string | null): Promise<void> {
+  if (statement === null) return;
+  try {
+    await client.query(statement);
+  } catch (error) {
+    if (causeCode(error) !== '42501') throw error;
+    throw new WalhookError(
+      'SETUP_PRIVILEGE',
+      'expected to be allowed to send the rows of walhook.webhook through the slot, found that it is not',
+      { cause: error, remedy: `as a role that may write walhook.webhook: ${statement}` },
+    );
+  }
 }
 
 /** A slot is made only where none is remembered: one that is gone took Changes with it. */
