@@ -44,19 +44,6 @@ describe('walhook validate', () => {
     expect(stderr).toMatch(/^Try: /m);
   });
 
-  it('refuses a key of a later version by its name', async () => {
-    await using folder = await configFolder({
-      postgres: { url: 'postgres://db/app' },
-      queue: { url: 'redis://queue' },
-      rows: {},
-    });
-    const { code, stdout } = await walhook(['validate', '-c', folder.file]);
-    expect({ code, stdout }).toEqual({
-      code: 2,
-      stdout: expect.stringContaining('rows: is not available yet'),
-    });
-  });
-
   it('warns of a variable that it does not need', async () => {
     await using folder = await configFolder({
       postgres: { url: '${NOWHERE}' },
