@@ -7,7 +7,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { type AdminServices, startAdmin } from './admin/start.ts';
+import type { AdminServices } from './admin/start.ts';
+import { readBrakedRows } from './capture/rowBrakes.ts';
 import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { backoffMs } from './core/backoff.ts';
@@ -18,10 +19,12 @@ import { Scope, settlesSoonAfter } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
 import { Reloader } from './definitions/reloader.ts';
+import { RowTargets } from './definitions/rowTargets.ts';
 import { rememberedKeys } from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
+import type { DeliverTarget } from './deliver/lane.ts';
 import { Alerts } from './observe/alerts.ts';
 import { Metrics } from './observe/metrics.ts';
 import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
@@ -48,6 +51,7 @@ export interface DaemonOptions {
 }
 
 const RECONNECT = { firstMs: 200, maxMs: 30_000 };
+const FOLLOW_MS = 1_000;
 /** Beyond `shutdown_timeout`: for the last outcomes, and for closing what answers. */
 const CLOSING_MS = 5_000;
 
@@ -73,7 +77,11 @@ async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<vo
 
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
-  await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  if (options.loaded.config.admin !== false) {
+    // Loaded where it is wanted: the server of the page is a third of what the daemon holds in memory.
+    const { startAdmin } = await import('./admin/start.ts');
+    await startAdmin(adminServices(options, parts), options.onAdmin, scope, stop.signal);
+  }
   const store = await untilReached(() => openQueue(options.services.queue, clock), options, stop.signal);
   if (store === null) return;
   scope.defer(() => store.close());
@@ -88,12 +96,22 @@ async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<vo
   const alerts = newAlerts(options, parts, store);
   parts.reloader.onFailed((message) => void alerts.raise('reload_failed', 'reload', message));
   const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
+  const follow = (definitions: string | null, braked: ReadonlySet<string> | null = null) => {
+    const isOther = parts.rows.read(definitions);
+    if ((braked !== null && parts.rows.brake(braked)) || isOther) deliverer?.replaceTargets(targetsOf(parts));
+  };
+  follow(state?.definitions ?? null, await readBrakedRows(store).catch(() => null));
+  const told = { onQueued: wake, onPublished: (definitions: string) => follow(definitions) };
   const running = [
     ...(deliverer === null
       ? []
-      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
+      : [
+          deliverer.run(stop.signal),
+          keepHouse(housekeeping(options, parts, store), stop.signal),
+          followDefinitions(options, store, follow, stop.signal),
+        ]),
     ...(roles.includes('capture')
-      ? [capture(capturing(options, store, parts, wake, alerts), options, stop.signal)]
+      ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
     ...(roles.includes('admin') ? [untilAborted(stop.signal)] : []),
     ...(options.loaded.config.alerts.length > 0 ? [alerts.watch(stop.signal)] : []),
@@ -121,6 +139,8 @@ interface Parts {
   readonly live: LiveDefinitions;
   readonly metrics: Metrics;
   readonly reloader: Reloader;
+  /** Webhooks kept as rows, as they were published last. */
+  readonly rows: RowTargets;
   /** Who may not be sent to, looked up once for all. */
   readonly own: OwnServices;
   /** null until it has been reached. */
@@ -134,12 +154,13 @@ function buildParts({ loaded, services, version, clock, log, reread }: DaemonOpt
     live,
     metrics,
     reloader: new Reloader({ reread, live, metrics, clock, log }),
+    rows: new RowTargets(loaded.config, log.child({ part: 'deliver' })),
     own: new OwnServices(() => ownServices(services), systemResolve, clock),
     store: null,
   };
 }
 
-function housekeeping(options: DaemonOptions, { live }: Parts, store: QueueStore): HouseOptions {
+function housekeeping(options: DaemonOptions, { live, rows }: Parts, store: QueueStore): HouseOptions {
   const { retention } = options.loaded.config;
   return {
     store,
@@ -152,20 +173,49 @@ function housekeeping(options: DaemonOptions, { live }: Parts, store: QueueStore
     },
     // Only who captures says which webhooks there are.
     defined: options.roles.includes('capture')
-      ? () => live.current.webhooks.map(({ match }) => match.key)
+      ? () => [...live.current.webhooks.map(({ match }) => match.key), ...rows.keys]
       : null,
     clock: options.clock,
     log: options.log.child({ part: 'queue' }),
   };
 }
 
-function buildDeliverer(options: DaemonOptions, { live, metrics, own }: Parts, store: QueueStore): Deliverer {
+/** Webhooks of the file and of rows. */
+function targetsOf({ live, rows }: Parts): DeliverTarget[] {
+  return [...live.current.webhooks.map((webhook) => webhook.deliver), ...rows.targets()];
+}
+
+/** Webhooks kept as rows: what another process publishes is delivered for a moment later. */
+async function followDefinitions(
+  { clock, log }: DaemonOptions,
+  store: QueueStore,
+  follow: (definitions: string | null, braked: ReadonlySet<string> | null) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(FOLLOW_MS, signal);
+    if (signal.aborted) return;
+    try {
+      follow((await store.state())?.definitions ?? null, await readBrakedRows(store));
+    } catch (error) {
+      log.debug({ code: toWalhookError(error).code }, 'definitions not read again');
+    }
+  }
+}
+
+function buildDeliverer(options: DaemonOptions, parts: Parts, store: QueueStore): Deliverer {
   const { loaded, clock, log, failpoint, version } = options;
-  const targets = ({ webhooks }: Definitions) => webhooks.map((webhook) => webhook.deliver);
+  const { live, metrics, own, rows } = parts;
+  const reload = ({ loaded: { config }, webhooks }: Definitions) =>
+    rows.reload(
+      config,
+      webhooks.map(({ match }) => match.key),
+    );
+  reload(live.current);
   const deliverer = new Deliverer({
     store,
     process: processName(),
-    targets: targets(live.current),
+    targets: targetsOf(parts),
     userAgent: `walhook/${version}`,
     addresses: { rules: loaded.config.addresses, own, resolve: systemResolve },
     onAttempt: (sample) => metrics.attempted(sample),
@@ -174,7 +224,10 @@ function buildDeliverer(options: DaemonOptions, { live, metrics, own }: Parts, s
     failpoint,
     shutdownMs: loaded.config.shutdown_timeout,
   });
-  live.onReplaced((definitions) => deliverer.replaceTargets(targets(definitions)));
+  live.onReplaced((definitions) => {
+    reload(definitions);
+    deliverer.replaceTargets(targetsOf(parts));
+  });
   return deliverer;
 }
 
@@ -196,7 +249,7 @@ function capturing(
   options: DaemonOptions,
   store: QueueStore,
   { live, metrics }: Parts,
-  wake: (webhooks: readonly string[]) => void,
+  deliverer: Pick<CapturingOptions, 'onQueued' | 'onPublished'>,
   alerts: Alerts,
 ): CapturingOptions {
   const { services, clock, log, failpoint } = options;
@@ -206,7 +259,7 @@ function capturing(
     process: processName(),
     live,
     metrics,
-    onQueued: wake,
+    ...deliverer,
     alerts,
     clock,
     log: log.child({ part: 'capture' }),

@@ -1,5 +1,6 @@
 /** Webhooks as the page and the API show them: definition, state and what is in the queue. */
 import { WalhookError } from '../core/errors.ts';
+import { type PublishedRow, readPublished } from '../definitions/published.ts';
 import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import type { QueueCounts } from '../queue/store.ts';
 import type { AdminHost } from './host.ts';
@@ -15,7 +16,7 @@ export type WebhookView = {
   readonly key: string;
   readonly state: WebhookState;
   /** Where it is defined. */
-  readonly source: 'file' | null;
+  readonly source: 'file' | 'row' | null;
   readonly models: readonly string[];
   readonly events: readonly string[];
   /** The template, credentials masked. */
@@ -49,6 +50,11 @@ export async function listWebhooks(host: AdminHost): Promise<WebhookView[]> {
   const defined = webhooks.map((webhook, i) =>
     viewOf(webhook, loaded.rawWebhooks[i] ?? {}, counts.get(webhook.match.key) ?? NO_COUNTS, mask),
   );
+  const ofFile = new Set(defined.map(({ key }) => key));
+  const rows = readPublished((await host.store.state())?.definitions ?? null).rows.filter(
+    ({ key }) => !ofFile.has(key),
+  );
+  defined.push(...rows.map((row) => viewOfRow(row, counts.get(row.key) ?? NO_COUNTS, mask)));
   const keys = new Set(defined.map(({ key }) => key));
   const orphans = [...counts].filter(
     ([key, count]) => !keys.has(key) && count.waiting + count.delayed + count.active + count.failed > 0,
@@ -107,6 +113,30 @@ function viewOf(
     source: 'file',
     models: match.models,
     events: match.events,
+    url: typeof url === 'string' ? url : null,
+    counts,
+    definition,
+  };
+}
+
+/** A webhook kept as a row; one that is invalid is not in force, as if it were disabled. */
+function viewOfRow({ key, values, problems }: PublishedRow, counts: QueueCounts, mask: Mask): WebhookView {
+  const { additional_headers: headers, ...rest } = values;
+  const definition: Record<string, unknown> = {
+    ...(maskedSettings(rest, mask) as Record<string, unknown>),
+    ...(typeof headers === 'string' ? { additional_headers: maskHeaderText(headers, mask) } : {}),
+  };
+  const { name, enabled, models, events } = values;
+  const texts = (value: unknown) => (Array.isArray(value) ? value.map(String) : []);
+  const isOff = enabled === false || problems !== undefined;
+  const url = definition['url'];
+  return {
+    name: typeof name === 'string' ? name : key,
+    key,
+    state: isOff ? 'disabled' : counts.isPaused ? 'paused' : counts.isParked ? 'parked' : 'active',
+    source: 'row',
+    models: texts(models),
+    events: texts(events),
     url: typeof url === 'string' ? url : null,
     counts,
     definition,

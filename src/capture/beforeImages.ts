@@ -1,5 +1,5 @@
 /**
- * Before capturing: names every Webhook whose tables do not send the before image it reads, and leaves out
+ * While capturing: names every Webhook whose tables do not send the before image it reads, and leaves out
  * those that could decide nothing without it.
  */
 import type { Pool } from 'pg';
@@ -15,26 +15,34 @@ export interface StartOptions {
   readonly pool: Pool;
   readonly slot: string;
   readonly publication: string;
-  readonly webhooks: readonly WebhookDefinition[];
   readonly models: readonly ModelOptions[];
   readonly log: Logger;
 }
 
-/** The Webhooks that start, as of the tables' replica identities now. */
-export async function startingWebhooks(options: StartOptions): Promise<Matcher> {
-  const { pool, slot, publication, webhooks, models, log } = options;
+/**
+ * Which of the webhooks in force start, as of the tables' replica identities now. They may be asked for again
+ * and again, as webhooks change; what was told is not told again.
+ */
+export async function startingWebhooks(
+  options: StartOptions,
+): Promise<(webhooks: readonly WebhookDefinition[]) => Matcher> {
+  const { pool, slot, publication, models, log } = options;
   const { versionNumber } = await readIdentity(pool);
   const tables = await readTables(pool, { slot, publication, ownSchemas: ['walhook'] }, versionNumber);
-  const missing = missingBeforeImages(webhooks, models, tables);
-  for (const one of missing) {
-    const [finding] = beforeImageFindings([one]);
-    if (finding === undefined) continue;
-    const { code, level, message, remedy } = finding;
-    log[level === 'problem' ? 'warn' : 'info']({ code, webhook: one.webhook.key, try: remedy }, message);
-  }
-  return new Matcher(
-    webhooks.map(({ match }) => match),
-    (target, model) =>
-      missing.some((one) => one.blocks && one.webhook.key === target.key && one.model === model),
-  );
+  const told = new Set<string>();
+  return (webhooks) => {
+    const missing = missingBeforeImages(webhooks, models, tables);
+    for (const one of missing) {
+      const [finding] = beforeImageFindings([one]);
+      if (finding === undefined || told.has(finding.message)) continue;
+      const { code, level, message, remedy } = finding;
+      told.add(message);
+      log[level === 'problem' ? 'warn' : 'info']({ code, webhook: one.webhook.key, try: remedy }, message);
+    }
+    return new Matcher(
+      webhooks.map(({ match }) => match),
+      (target, model) =>
+        missing.some((one) => one.blocks && one.webhook.key === target.key && one.model === model),
+    );
+  };
 }

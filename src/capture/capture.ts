@@ -18,11 +18,10 @@ import type { Logger } from '../core/logger.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Plugin } from '../core/plugins.ts';
 import type { PostgresTarget } from '../database/connect.ts';
+import type { WebhookRows } from '../definitions/webhookRows.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
-import type { GapStore } from '../queue/gaps.ts';
-import type { NoteStore } from '../queue/notes.ts';
 import type { CaptureStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
 import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
@@ -52,7 +51,7 @@ export interface CaptureOptions {
   readonly pool: Pool;
   readonly store: CaptureStore;
   /** Where replays are asked for; absent: none are. */
-  readonly notes?: NoteStore & GapStore;
+  readonly notes?: ReplayOptions['store'];
   readonly models: readonly ModelOptions[];
   readonly represent: ReadonlyMap<string, RepresentOptions>;
   readonly context: readonly ContextOption[];
@@ -63,6 +62,10 @@ export interface CaptureOptions {
   readonly matcher: Matcher;
   /** The webhooks to publish; null when the store has them already. */
   readonly definitions: string | null;
+  /** Webhooks kept as rows, taken up as the stream tells of them; absent: none. */
+  readonly webhookRows?: WebhookRows;
+  /** Definitions are in the store. */
+  readonly onPublished?: (definitions: string) => void;
   readonly limits: {
     readonly valueBytes: number;
     readonly eventBytes: number;
@@ -143,6 +146,7 @@ export async function captureOnce(
     definitions: options.definitions,
     onSettled: (lsn) => watch.offer(lsn),
     onQueued: options.onQueued,
+    onPublished: options.onPublished ?? (() => undefined),
     onFailed: (error) => stream.fail(toWalhookError(error)),
     clock,
     log,
@@ -244,7 +248,7 @@ function startReplays(
 
 function replayOptions(
   options: CaptureOptions,
-  store: NoteStore & GapStore,
+  store: ReplayOptions['store'],
   start: CaptureStart,
   enqueuer: Enqueuer,
 ): ReplayOptions {

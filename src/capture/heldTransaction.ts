@@ -9,6 +9,7 @@ import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
 import type { RowImages, Tuple } from '../decode/messages.ts';
 import { UNCHANGED } from '../decode/messages.ts';
+import type { Matcher } from '../match/match.ts';
 import type { Membership } from '../represent/includedRows.ts';
 import type { IncludeOptions } from '../represent/shape.ts';
 
@@ -16,6 +17,8 @@ import type { IncludeOptions } from '../represent/shape.ts';
 export interface HeldChange {
   readonly change: Change;
   readonly table: Table;
+  /** The webhooks in force at its place: they may change within the Transaction. */
+  readonly matcher: Matcher;
 }
 
 /** A change of join rows: which owner it touched, through which include, and what it joined or parted. */
@@ -29,6 +32,8 @@ export interface HeldJoin {
   readonly after: ((column: string) => string | null) | null;
   /** The row before is not known: nobody can tell whose join row went. */
   readonly isUnknown: boolean;
+  /** The webhooks in force at its place. */
+  readonly matcher: Matcher;
 }
 
 /** Bytes of row messages that are held back. */
@@ -69,10 +74,10 @@ export class HeldTransaction {
     return this.#changes.length + this.#joins.length >= this.#maxChanges || this.#bytes >= MAX_HELD_BYTES;
   }
 
-  hold(change: Change, table: Table): void {
+  hold(change: Change, table: Table, matcher: Matcher): void {
     const row = change.row?.retained() ?? null;
     this.#bytes += row?.bytes ?? 0;
-    this.#changes.push({ table, change: { ...change, row } });
+    this.#changes.push({ table, matcher, change: { ...change, row } });
   }
 
   holdJoin(join: HeldJoin): void {

@@ -9,7 +9,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { parseJson, stringifyJson } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
-import type { NoteStore } from '../queue/notes.ts';
+import type { QueueStore } from '../queue/store.ts';
 
 /** One Change that a Webhook watched and did not fire for. */
 export type Miss = {
@@ -126,10 +126,13 @@ function withoutValues(leaf: Json): Json {
 
 const PREFIX = 'miss:';
 
+/** What conditions saw are values of rows: they are sealed like Events. */
+export type MissStore = Pick<QueueStore, 'notes' | 'putNote' | 'sealer'>;
+
 /** Writes what is new once a second until the signal is aborted, and once more then. Never throws. */
 export async function keepMisses(
   misses: MissLog,
-  store: NoteStore,
+  store: MissStore,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
   signal: AbortSignal,
 ): Promise<void> {
@@ -148,19 +151,25 @@ export async function keepMisses(
     await clock.sleep(WRITE_EVERY_MS, signal);
     await attempt(async () => {
       for (const [webhook, known] of misses.take()) {
-        await store.putNote(`${PREFIX}${webhook}`, stringifyJson([...known] as JsonObject[]));
+        await store.putNote(
+          `${PREFIX}${webhook}`,
+          store.sealer.seal(stringifyJson([...known] as JsonObject[])),
+        );
       }
     });
   }
 }
 
-/** Of the Webhooks whose keys start so. */
+/** Of the Webhooks whose keys start so. Throws QUEUE_KEY_MISSING. */
 export async function readMisses(
-  store: Pick<NoteStore, 'notes'>,
+  store: Pick<MissStore, 'notes' | 'sealer'>,
   webhook: string,
 ): Promise<ReadonlyMap<string, readonly Miss[]>> {
   const notes = await store.notes(`${PREFIX}${webhook}`);
   return new Map(
-    [...notes].map(([key, text]) => [key.slice(PREFIX.length), parseJson(text) as unknown as Miss[]]),
+    [...notes].map(([key, text]) => [
+      key.slice(PREFIX.length),
+      parseJson(store.sealer.open(text)) as unknown as Miss[],
+    ]),
   );
 }

@@ -23,7 +23,6 @@ export interface OwnerTable {
 }
 
 export interface ReleaseFacts {
-  readonly matcher: Matcher;
   readonly auditSources: readonly AuditSource[];
   /** What messages said up to the commit; null where the Transaction is released before it. */
   readonly lastMessages: Messages | null;
@@ -37,6 +36,7 @@ export interface ReleaseFacts {
 interface Item extends KeyedChange {
   readonly table: Table;
   readonly rows: RowImages | null;
+  readonly matcher: Matcher;
   /** null for a touch: it has the Context of the Change of its join row. */
   readonly touched: string | null;
 }
@@ -54,9 +54,9 @@ export function releaseTransaction(held: HeldTransaction, facts: ReleaseFacts): 
 }
 
 function rowItems(held: HeldTransaction): Item[] {
-  return held.changes.map(({ change, table }) => {
+  return held.changes.map(({ change, table, matcher }) => {
     const rows = change.row?.images() ?? null;
-    return { change, table, rows, touched: null, ...keysOf(table, rows) };
+    return { change, table, rows, matcher, touched: null, ...keysOf(table, rows) };
   });
 }
 
@@ -82,7 +82,8 @@ function touchItems(held: HeldTransaction, facts: ReleaseFacts): Item[] {
     if (!join.include.touch || owner === null || constants === null) return [];
     return touchedOwners(join, constants).map((key): Item => {
       const change: Change = { ...join.change, kind: 'updated', row: null, relation: owner.table.relation };
-      return { change, table: owner.table, rows: null, touched: key, keyBefore: key, keyAfter: key };
+      const { matcher } = join;
+      return { change, table: owner.table, rows: null, matcher, touched: key, keyBefore: key, keyAfter: key };
     });
   });
 }
@@ -92,12 +93,12 @@ function collapses(target: MatchTarget, model: string, facts: ReleaseFacts): boo
 }
 
 function targetsOf(
-  item: Pick<Item, 'change' | 'table'>,
+  item: Pick<Item, 'change' | 'table' | 'matcher'>,
   facts: ReleaseFacts,
   isCollapsed: boolean,
 ): MatchTarget[] {
   const { model } = item.table;
-  return facts.matcher
+  return item.matcher
     .targets(model, item.change.kind)
     .filter((target) => collapses(target, model, facts) === isCollapsed);
 }
@@ -107,20 +108,45 @@ function foldedCandidates(items: readonly Item[], held: HeldTransaction, facts: 
   const byTable = new Map<Table, Item[]>();
   for (const item of items) {
     const { model } = item.table;
-    if (!facts.matcher.watching(model).some((target) => collapses(target, model, facts))) continue;
+    if (!item.matcher.watching(model).some((target) => collapses(target, model, facts))) continue;
     const group = byTable.get(item.table);
     if (group === undefined) byTable.set(item.table, [item]);
     else group.push(item);
   }
-  return [...byTable.values()].flatMap((group) =>
-    collapse(group).flatMap((folded) => {
+  const spans = [...byTable.values()].flatMap((group) => spansOf(group));
+  return spans.flatMap(({ items: span, isWanted }) =>
+    collapse(span).flatMap((folded) => {
       const own = folded.items.find((item) => item.touched === null) ?? folded.items[0];
       if (own === undefined) return [];
       const rows = folded.items.length === 1 ? own.rows : (folded.change.row?.images() ?? own.rows);
       const item = { ...own, change: folded.change, rows };
-      return candidateFrom(item, folded.items, targetsOf(item, facts, true), held, facts);
+      const targets = targetsOf(item, facts, true).filter(isWanted);
+      return candidateFrom(item, folded.items, targets, held, facts);
     }),
   );
+}
+
+/** The Changes that a Webhook was in force for: each is folded with those alone. */
+function spansOf(
+  items: readonly Item[],
+): { readonly items: readonly Item[]; isWanted(target: MatchTarget): boolean }[] {
+  const matchers = [...new Set(items.map(({ matcher }) => matcher))];
+  if (matchers.length === 1) return [{ items, isWanted: () => true }];
+  const model = items[0]?.table.model ?? '';
+  const spans = new Map<string, { inForce: ReadonlySet<Matcher>; targets: Set<MatchTarget> }>();
+  for (const target of new Set(matchers.flatMap((matcher) => matcher.watching(model)))) {
+    const inForce = matchers.map((matcher) => matcher.watching(model).includes(target));
+    const span = spans.get(inForce.join()) ?? {
+      inForce: new Set(matchers.filter((_, i) => inForce[i])),
+      targets: new Set(),
+    };
+    span.targets.add(target);
+    spans.set(inForce.join(), span);
+  }
+  return [...spans.values()].map(({ inForce, targets }) => ({
+    items: items.filter(({ matcher }) => inForce.has(matcher)),
+    isWanted: (target) => targets.has(target),
+  }));
 }
 
 /** @param from the Changes that the item was made of: the first that knows who made it says so */

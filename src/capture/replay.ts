@@ -17,8 +17,7 @@ import type { Logger } from '../core/logger.ts';
 import { lsnFromHex, lsnToHex, parseLsn } from '../core/lsn.ts';
 import type { Matcher, MatchTarget } from '../match/match.ts';
 import type { QueuedDelivery } from '../queue/delivery.ts';
-import type { GapStore } from '../queue/gaps.ts';
-import { putGap, readGaps } from '../queue/historyGaps.ts';
+import { type GapStore, isFilled } from '../queue/gaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import { findReplay, putReplay, type Replay, readReplays } from '../queue/replays.ts';
 import type { FailedDelivery } from '../queue/store.ts';
@@ -32,7 +31,7 @@ import type { Settler, SettlerOptions } from './settle.ts';
 
 export interface ReplayOptions {
   readonly pool: Pool;
-  readonly store: NoteStore & GapStore;
+  readonly store: NoteStore & Pick<GapStore, 'gaps' | 'settleGap'>;
   readonly models: readonly ModelOptions[];
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
@@ -256,13 +255,16 @@ function candidateOf(
   };
 }
 
-/** A Gap of one Webhook is filled by one replay; one of all is left to the person who asked. */
-async function settleGap({ store, clock }: ReplayOptions, replay: Replay): Promise<void> {
+/** A Gap is settled when the replays that were asked for to fill it have sent all of its models. */
+async function settleGap({ store, models, clock, log }: ReplayOptions, replay: Replay): Promise<void> {
   if (replay.gap === null) return;
-  const gap = (await readGaps(store)).find((one) => one.id === replay.gap);
-  if (gap !== undefined && gap.acceptedAtMs === null) {
-    await putGap(store, { ...gap, acceptedAtMs: clock.now() });
-  }
-  const leftOut = (await store.gaps()).find((one) => String(one.id) === replay.gap);
-  if (leftOut !== undefined && leftOut.settledMs === null) await store.settleGap(leftOut.id, clock.now());
+  const gap = (await store.gaps()).find((one) => one.id === replay.gap);
+  if (gap === undefined || gap.settledMs !== null) return;
+  const tableOf = (model: string) => {
+    const { schema, table } = placeOf(model, models);
+    return `${schema}.${table}`;
+  };
+  if (!isFilled(gap, await readReplays(store), tableOf)) return;
+  await store.settleGap(gap.id, clock.now());
+  log.info({ gap: gap.id }, 'the Gap is filled');
 }

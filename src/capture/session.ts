@@ -17,6 +17,8 @@ import { type Change, TransactionReader } from '../change/transaction.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { CommitMessage, Relation, WalMessage } from '../decode/messages.ts';
+import { ROWS_TABLE } from '../definitions/webhookRow.ts';
+import type { WebhookRows } from '../definitions/webhookRows.ts';
 import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { isBefore, type Position } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
@@ -58,7 +60,10 @@ export interface SessionOptions {
   readonly ownSchemas: readonly string[];
   readonly messageSources: readonly MessageSource[];
   readonly auditSources: readonly AuditSource[];
+  /** The webhooks in force where the session starts. */
   readonly matcher: Matcher;
+  /** Takes up webhooks kept as rows; absent: there are none. */
+  readonly webhookRows?: WebhookRows;
   /** `limits.lookahead` */
   readonly maxHeld: number;
   readonly decoder: MessageDecoder;
@@ -102,6 +107,8 @@ interface Announced {
   readonly id: string;
   /** null where its Changes are never Events. */
   readonly table: KnownTable | null;
+  /** Its rows are webhooks. */
+  readonly isOfWebhooks: boolean;
 }
 
 /** Candidates that are represented and matched together. */
@@ -115,8 +122,12 @@ export class CaptureSession {
   readonly #known = new Map<number, Announced>();
   readonly #owners = new Map<string, OwnerTable>();
   readonly #constants = new Map<IncludeOptions, readonly string[] | null>();
+  /** The webhooks in force at this place of the stream. */
+  #matcher: Matcher;
+  /** Rows of webhooks were read, and what they say is not in force yet. */
+  #isOutdated = false;
   /** Whether Transactions are read to their end before anything of them goes out. */
-  readonly #looksAhead: boolean;
+  #looksAhead: boolean;
   #held: HeldTransaction | null = null;
   /** The open Transaction was too long to be held back whole. */
   #isPartial = false;
@@ -130,7 +141,8 @@ export class CaptureSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#reader = new TransactionReader(options.messageSources);
-    this.#looksAhead = looksAhead(options);
+    this.#matcher = options.matcher;
+    this.#looksAhead = looksAhead(options, options.matcher);
   }
 
   /** Between two Transactions, and asked to read no further one. */
@@ -165,6 +177,7 @@ export class CaptureSession {
       if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
         this.#options.onHeartbeat(message.content);
       }
+      if (this.#isOutdated && !this.#isOfWebhooks(message)) await this.#takeUp();
       const commit = this.#read(message);
       if (commit !== null) this.#ended = commit.endLsn;
       if (commit !== null && this.#held !== null) await this.#releaseWhole();
@@ -197,6 +210,40 @@ export class CaptureSession {
     return this.#known.get(relation.oid)?.relation === relation;
   }
 
+  #isOfWebhooks(message: WalMessage): boolean {
+    return 'relation' in message && this.#known.get(message.relation.oid)?.isOfWebhooks === true;
+  }
+
+  /** What was read of the rows of webhooks is in force for all that comes after, here and in the store. */
+  async #takeUp(): Promise<void> {
+    const { webhookRows, enqueuer } = this.#options;
+    this.#isOutdated = false;
+    if (webhookRows === undefined) return;
+    const { matcher, definitions } = webhookRows.current();
+    enqueuer.publish(definitions);
+    this.#matcher = matcher;
+    this.#looksAhead = this.#held?.isEmpty === false || looksAhead(this.#options, matcher);
+    for (const [oid, announced] of this.#known) {
+      const { table } = announced;
+      if (table !== null) this.#known.set(oid, { ...announced, table: await this.#watched(table.table) });
+    }
+  }
+
+  /** A row of webhooks was written. */
+  #acceptWebhook(change: Change): void {
+    const { webhookRows, from, log } = this.#options;
+    if (webhookRows === undefined || isBefore(change.transaction.commitLsn, change.index, from)) return;
+    this.#isOutdated = true;
+    if (change.kind === 'truncated') webhookRows.clear();
+    else if (change.row !== null) webhookRows.accept(change.relation.columns, change.row.images());
+    else {
+      log.error(
+        { code: 'ROW_INVALID', bytes: change.oversizedBytes },
+        'a row of walhook.webhook is above limits.message: what it says is not taken up',
+      );
+    }
+  }
+
   async #describe(relation: Relation): Promise<void> {
     const before = this.#known.get(relation.oid);
     // A table of another shape: what was described with the old one is described anew.
@@ -205,12 +252,21 @@ export class CaptureSession {
       this.#options.rows.clear();
     }
     const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
-    this.#known.set(relation.oid, { relation, id: `${relation.schema}.${relation.name}`, table });
+    const isOfWebhooks = relation.schema === ROWS_TABLE.schema && relation.name === ROWS_TABLE.name;
+    const id = `${relation.schema}.${relation.name}`;
+    this.#known.set(relation.oid, { relation, id, table, isOfWebhooks });
   }
 
   async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, represent, shapes, context, matcher, auditSources, instruments } = this.#options;
-    const table = describeTable(relation, await catalog.facts(relation), models, context);
+    const { catalog, models, context } = this.#options;
+    return this.#watched(describeTable(relation, await catalog.facts(relation), models, context));
+  }
+
+  /** What the webhooks in force make of a table. */
+  async #watched(table: Table): Promise<KnownTable> {
+    const { represent, shapes, auditSources, instruments } = this.#options;
+    const { relation } = table;
+    const matcher = this.#matcher;
     const options = represent.get(table.model) ?? plainOptions(table.model);
     const shape = shapes.of(table);
     const isNamed = (one: { readonly schema: string; readonly table: string }) =>
@@ -259,6 +315,7 @@ export class CaptureSession {
     if (announced === undefined) return;
     const { rows, from } = this.#options;
     const { id, table: known } = announced;
+    if (announced.isOfWebhooks) this.#acceptWebhook(change);
     if (rows.isRemembered(id)) rows.forget(id);
     if (known === null || isBefore(change.transaction.commitLsn, change.index, from)) return;
     known.count();
@@ -269,7 +326,7 @@ export class CaptureSession {
     for (const source of known.audits) this.#audit(change, known.table, source);
     for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
     if (!known.isWatched) return;
-    if (this.#looksAhead && !this.#isPartial) this.#hold().hold(change, known.table);
+    if (this.#looksAhead && !this.#isPartial) this.#hold().hold(change, known.table, this.#matcher);
     else this.#direct(change, known);
   }
 
@@ -311,13 +368,14 @@ export class CaptureSession {
       before: old !== null && isOldKnown ? byName(old) : null,
       after: images.new === null ? null : byName(images.new),
       isUnknown: change.kind === 'deleted' && !isOldKnown,
+      matcher: this.#matcher,
     };
     this.#hold().holdJoin(join);
   }
 
   /** A Change for which nothing later in its Transaction is waited for. */
   #direct(change: Change, known: KnownTable): void {
-    const targets = this.#options.matcher.targets(known.table.model, change.kind);
+    const targets = this.#matcher.targets(known.table.model, change.kind);
     if (targets.length === 0 || change.messages.isMuted) return;
     const rows = change.row?.images() ?? null;
     const texts = columnTexts(known.table, rows);
@@ -362,7 +420,7 @@ export class CaptureSession {
   }
 
   async #release(isPartial: boolean): Promise<void> {
-    const { matcher, auditSources, maxHeld, log } = this.#options;
+    const { auditSources, maxHeld, log } = this.#options;
     const held = this.#held;
     this.#held = held !== null && isPartial ? new HeldTransaction(maxHeld, held) : null;
     // Of Transactions before, and of this one where it was too long to be held back.
@@ -373,7 +431,6 @@ export class CaptureSession {
       return;
     }
     const candidates = releaseTransaction(held, {
-      matcher,
       auditSources,
       lastMessages: isPartial ? null : this.#reader.messages,
       shapeOf: (table) => this.#options.shapes.of(table),
@@ -396,6 +453,7 @@ export class CaptureSession {
 
   /** Afterwards everything read so far is covered, but for what is held back. */
   async #settle(): Promise<void> {
+    if (this.#isOutdated) await this.#takeUp();
     await this.#settleCandidates();
     const { enqueuer } = this.#options;
     if (this.#ended !== null) enqueuer.advance({ lsn: this.#ended, index: 0 }, this.#ended);
@@ -427,7 +485,7 @@ function portions(candidates: readonly Candidate[]): Candidate[][] {
 }
 
 /** Whether anything later in a Transaction can speak of a Change before it. */
-function looksAhead({ auditSources, messageSources, matcher, represent }: SessionOptions): boolean {
+function looksAhead({ auditSources, messageSources, represent }: SessionOptions, matcher: Matcher): boolean {
   return (
     auditSources.length > 0 ||
     messageSources.some((source) => source.allowMute) ||

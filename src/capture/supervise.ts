@@ -18,9 +18,10 @@ import { formatLsn } from '../core/lsn.ts';
 import { openPool } from '../database/connect.ts';
 import type { Definitions, LiveDefinitions } from '../definitions/live.ts';
 import { defineReading, type ReadingDefinitions } from '../definitions/reading.ts';
+import { WebhookRows } from '../definitions/webhookRows.ts';
+import type { WebhookDefinition } from '../definitions/webhooks.ts';
 import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
 import { parsePosition } from '../enqueue/position.ts';
-import type { Matcher } from '../match/match.ts';
 import type { Alerts } from '../observe/alerts.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { QueueStore, StoreState } from '../queue/store.ts';
@@ -37,6 +38,7 @@ import { RENEW_MS } from './lease.ts';
 import { keepMisses, MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { captureError, retryAfter } from './retry.ts';
+import { brakeRows } from './rowBrakes.ts';
 import { type Leadership, standBy } from './standby.ts';
 
 export interface CapturingOptions {
@@ -47,6 +49,8 @@ export interface CapturingOptions {
   readonly store: QueueStore;
   /** Names this daemon among those of its queue. */
   readonly process: string;
+  /** The webhooks in force have changed, and are in the store. */
+  readonly onPublished: (definitions: string) => void;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
   readonly alerts: Pick<Alerts, 'raise' | 'clear'>;
@@ -144,7 +148,8 @@ async function lead(
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
   const reading = await readingOf(config, pool, log);
-  const matcher = await startingMatcher(definitions, reading.models, pool, log);
+  const bounded = new BoundedStore(store, boundsOf(definitions.webhooks), clock, log);
+  const webhookRows = await webhookRowsOf(definitions, state, bounded, reading.models, pool, log);
   const misses = new MissLog(clock);
   const { generation } = state.installation;
   const heartbeat = newHeartbeat(options, config, pool);
@@ -156,11 +161,11 @@ async function lead(
         target: services.replication,
         ...sourceOf(config),
         pool,
-        store: new BoundedStore(store, boundsOf(definitions), clock, log),
+        store: bounded,
         notes: store,
         ...reading,
-        matcher,
-        definitions: definitions.published === state.definitions ? null : definitions.published,
+        ...startingWith(webhookRows, state),
+        onPublished: options.onPublished,
         misses,
         limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
@@ -176,6 +181,7 @@ async function lead(
             keepLease(options, lease, capturing, { generation, timeline }, ended.signal),
             letServerStop(options, pool, capturing, ended.signal),
             watchSlot(options, config, pool, heartbeat, ended.signal),
+            brakeRows({ pool, store, rows: webhookRows, clock, log }, ended.signal),
             keepMisses(misses, store, { clock, log }, ended.signal),
           ]);
         },
@@ -216,18 +222,31 @@ async function readingOf(config: Config, pool: Pool, log: Logger): Promise<Readi
   return defineReading(fit.config);
 }
 
-function startingMatcher(
-  { loaded, webhooks }: Definitions,
+/** The webhooks in force at the stored position, ready to follow the stream. */
+async function webhookRowsOf(
+  { loaded: { config }, webhooks }: Definitions,
+  { definitions, installation: { generation } }: StoreState,
+  bounded: BoundedStore,
   models: ReadingDefinitions['models'],
   pool: Pool,
   log: Logger,
-): Promise<Matcher> {
-  const { slot, publication } = loaded.config.postgres;
-  return startingWebhooks({ pool, slot, publication, webhooks, models, log });
+): Promise<WebhookRows> {
+  const { slot, publication } = config.postgres;
+  const matcherOf = await startingWebhooks({ pool, slot, publication, models, log });
+  const onInForce = (all: readonly WebhookDefinition[]) => bounded.replace(boundsOf(all));
+  return new WebhookRows({ config, webhooks, definitions, generation, matcherOf, onInForce, log });
+}
+
+function startingWith(
+  webhookRows: WebhookRows,
+  state: StoreState,
+): Pick<CaptureOptions, 'webhookRows' | 'matcher' | 'definitions'> {
+  const { matcher, definitions } = webhookRows.current();
+  return { webhookRows, matcher, definitions: definitions === state.definitions ? null : definitions };
 }
 
 /** By Webhook: its backlog and its brake. */
-function boundsOf({ webhooks }: Definitions): ReadonlyMap<string, Bounds> {
+function boundsOf(webhooks: readonly WebhookDefinition[]): ReadonlyMap<string, Bounds> {
   return new Map(webhooks.map(({ match, bounds }) => [match.key, bounds]));
 }
 

@@ -8,7 +8,7 @@ import { Scope } from '../core/lifecycle.ts';
 import { beforeImageFindings, missingBeforeImages } from '../definitions/beforeImages.ts';
 import { defineReading } from '../definitions/reading.ts';
 import { defineWebhooks } from '../definitions/webhooks.ts';
-import { readGaps } from '../queue/historyGaps.ts';
+import { openGaps } from '../queue/gaps.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
 import { walBudget } from '../replication/walBudget.ts';
@@ -82,7 +82,7 @@ async function allFindings(
       safeWalBytes: health.safeWalBytes,
       bytesPerSecond: noted === null ? null : rateSince(noted, state.slot.currentLsn, nowMs),
     }),
-    gaps: (await readGaps(store)).filter((gap) => gap.acceptedAtMs === null),
+    gaps: await openGaps(store),
     misfit:
       bound === null
         ? null

@@ -8,7 +8,7 @@ import { systemClock } from '../core/clock.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { defineWebhooks, rememberedKeys } from '../definitions/webhooks.ts';
-import { readGaps } from '../queue/historyGaps.ts';
+import type { Gap } from '../queue/gaps.ts';
 import {
   cancelReplay,
   findReplay,
@@ -105,18 +105,21 @@ async function wishOf(
   if (!Number.isInteger(rate) || rate < 1 || rate > MAX_RATE) {
     throw new WalhookError('USAGE', `--rate: expected 1 to ${MAX_RATE} rows a second, found ${options.rate}`);
   }
-  const gap = options.gap ?? null;
-  const known = gap === null ? [] : [...(await readGaps(store)), ...(await store.gaps())];
-  const found = known.find((one) => String(one.id) === gap) ?? null;
-  if (gap !== null && found === null) {
-    throw new WalhookError('USAGE', `--gap: expected the id of a Gap, found ${gap}`, {
-      remedy: 'walhook status',
-    });
-  }
+  const found = options.gap === undefined ? null : await gapOf(options.gap, store);
   const webhook =
     options.webhook === undefined ? (found?.webhook ?? null) : await keyOf(options.webhook, loaded, store);
   await refuseBadCondition(client, placeOf(model, modelsOf(loaded)), where);
-  return { model, where, gap, webhook, rowsPerSecond: rate };
+  return { model, where, gap: found?.id ?? null, webhook, rowsPerSecond: rate };
+}
+
+async function gapOf(id: string, store: QueueStore): Promise<Gap> {
+  const found = (await store.gaps()).find((one) => String(one.id) === id);
+  if (found === undefined) {
+    throw new WalhookError('USAGE', `--gap: expected the number of a Gap, found ${id}`, {
+      remedy: 'walhook status',
+    });
+  }
+  return found;
 }
 
 function modelsOf({ config }: LoadedConfig) {

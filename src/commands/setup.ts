@@ -92,7 +92,7 @@ async function printedRole(
   return `-- Section role, as a role that may make roles\n\n${statements.join('\n')}\n\n`;
 }
 
-function printedPlan({ sections, refused, notes }: SetupPlan): string {
+function printedPlan({ sections, refused, notes, resendRows }: SetupPlan): string {
   const parts = sections.map(({ name, needs, statements }) => {
     const body = statements.length === 0 ? '-- nothing to do: it is there already' : statements.join('\n\n');
     return `-- Section ${name}, as ${needs}\n\n${body}\n`;
@@ -103,7 +103,11 @@ function printedPlan({ sections, refused, notes }: SetupPlan): string {
   ];
   const queue =
     '-- Then, as the role of postgres.url: walhook setup, which binds the queue and does what is left.\n';
-  return [...remarks, ...parts, queue].join('\n');
+  const rows =
+    resendRows === null
+      ? []
+      : [`-- After the slot was made, as a role that may write walhook.webhook\n\n${resendRows}\n`];
+  return [...remarks, ...parts, ...rows, queue].join('\n');
 }
 
 export interface TeardownOptions extends CommonOptions {

@@ -2,8 +2,7 @@
 import { formatBytes, formatDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { Scope } from '../core/lifecycle.ts';
-import { describeLeftOut } from '../queue/gaps.ts';
-import { describeGap } from '../queue/historyGaps.ts';
+import { describeGap } from '../queue/gaps.ts';
 import { loadConfigFile } from './configFile.ts';
 import { openServices } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
@@ -24,12 +23,20 @@ function printed(report: StatusReport): string {
     `environment  ${environment}, database ${database}, generation ${generation ?? '(not set up)'}`,
     ...slotLines(report),
     `queue        ${queue.kind}, durability: ${queue.durability}`,
-    ...report.gaps
-      .filter((gap) => gap.acceptedAtMs === null)
-      .map((gap) => `GAP          ${describeGap(gap)}`),
-    ...report.left_out.map((gap) => `GAP ${String(gap.id).padEnd(8)} ${describeLeftOut(gap)}`),
+    ...report.gaps.filter((gap) => gap.settledMs === null).map((gap) => `GAP          ${describeGap(gap)}`),
   ];
+  head.push(...rowLines(report));
   return `${[...head, '', ...webhookLines(report)].join('\n')}\n`;
+}
+
+function rowLines({ rows }: StatusReport): string[] {
+  if (rows.length === 0) return [];
+  const invalid = rows.filter(({ problems }) => problems.length > 0);
+  const inForce = rows.filter((row) => row.in_force).length;
+  return [
+    `rows         ${rows.length} in walhook.webhook, ${inForce} in force, ${invalid.length} invalid`,
+    ...invalid.map(({ name, problems }) => `INVALID      ${name}: ${problems.join('; ')}`),
+  ];
 }
 
 function slotLines({ slot, leader, heartbeat }: StatusReport): string[] {

@@ -4,9 +4,9 @@ import { type Leader, leaderOf, readLease } from '../capture/lease.ts';
 import { rateSince, readCaptureHealth } from '../capture/monitor.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatLsn } from '../core/lsn.ts';
+import { readPublished } from '../definitions/published.ts';
 import { decodeFlow } from '../queue/flow.ts';
-import type { Gap as BacklogGap } from '../queue/gaps.ts';
-import { type Gap, readGaps } from '../queue/historyGaps.ts';
+import type { Gap } from '../queue/gaps.ts';
 import type { QueueCounts, QueueStore } from '../queue/store.ts';
 import { readSlotHealth } from '../replication/slotHealth.ts';
 import { type BudgetLevel, walBudget } from '../replication/walBudget.ts';
@@ -70,10 +70,16 @@ export interface StatusReport {
     readonly position: string | null;
     readonly durability: string;
   };
-  /** Stretches of Changes known not to have been delivered, oldest first. */
+  /** Stretches of Changes known not to have been delivered, oldest first; settled ones have `settledMs`. */
   readonly gaps: readonly Gap[];
-  /** What a backlog's bound or retention left out, webhook by webhook, newest first; settled ones are not told. */
-  readonly left_out: readonly BacklogGap[];
+  /** Webhooks kept as rows, as the capturing process has taken them up, by name. */
+  readonly rows: readonly {
+    readonly name: string;
+    readonly enabled: boolean;
+    readonly in_force: boolean;
+    /** Why it is not; empty where it is. */
+    readonly problems: readonly string[];
+  }[];
   readonly webhooks: readonly (QueueCounts & {
     readonly webhook: string;
     /** The receiver is down and requests wait; null where they go out. */
@@ -147,10 +153,23 @@ export async function readStatus(
       position: queue?.position ?? null,
       durability: (await store.durability()).note,
     },
-    gaps: await readGaps(store),
-    left_out: (await store.gaps()).filter((gap) => gap.settledMs === null),
+    gaps: (await store.gaps()).toReversed(),
+    rows: rowsOf(queue?.definitions ?? null),
     webhooks: await readWebhooks(store),
   };
+}
+
+function rowsOf(definitions: string | null): StatusReport['rows'] {
+  const rows = readPublished(definitions).rows.map(({ id, values, problems = [] }) => {
+    const { name, enabled } = values;
+    return {
+      name: typeof name === 'string' ? name : `row ${id}`,
+      enabled: enabled !== false,
+      in_force: problems.length === 0 && enabled !== false,
+      problems,
+    };
+  });
+  return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function reported(leader: Leader | null): StatusReport['leader'] {

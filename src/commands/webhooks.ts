@@ -4,6 +4,7 @@ import { parseDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
+import { type PublishedRow, readPublished } from '../definitions/published.ts';
 import { readDefinitions } from '../definitions/webhooks.ts';
 import { deliveryId, type QueuedDelivery } from '../queue/delivery.ts';
 import type { DeliveryDetail } from '../queue/inspect.ts';
@@ -20,6 +21,8 @@ export interface WebhookJson {
   /** null: it is defined no more, and its Deliveries wait for it. */
   readonly name: string | null;
   readonly enabled: boolean;
+  /** Why a webhook kept as a row is not in force; empty for any other. */
+  readonly problems: readonly string[];
   readonly paused: boolean;
   readonly paused_by_brake: boolean;
   readonly parked: boolean;
@@ -41,9 +44,11 @@ const POLL_MS = 100;
 export async function listWebhooks(options: CommonOptions, io: CommandIo): Promise<ExitStatus> {
   await using scope = new Scope();
   const store = await openQueueOnly(loadConfigFile(options, io), scope);
-  const defined = readDefinitions((await store.state())?.definitions ?? null);
+  const definitions = (await store.state())?.definitions ?? null;
   const counts = await store.counts();
-  const named = new Map(defined.map((one) => [one.key, one]));
+  const named = new Map<string, Defined>();
+  for (const row of readPublished(definitions).rows) named.set(row.key, definedByRow(row));
+  for (const one of readDefinitions(definitions)) named.set(one.key, { ...one, problems: [] });
   const keys = [...new Set([...named.keys(), ...counts.keys()])].sort();
   const rows = keys.map((key) => webhookJson(key, named.get(key), counts.get(key)));
   if (options.json === true) io.out(line(JSON.stringify(rows)));
@@ -51,15 +56,22 @@ export async function listWebhooks(options: CommonOptions, io: CommandIo): Promi
   return 0;
 }
 
+type Defined = Pick<WebhookJson, 'enabled' | 'problems'> & { readonly name: string };
+
+function definedByRow({ values: { name, enabled }, key, problems = [] }: PublishedRow): Defined {
+  return { name: typeof name === 'string' ? name : key, enabled: enabled !== false, problems };
+}
+
 function webhookJson(
   key: string,
-  defined: { readonly name: string; readonly enabled: boolean } | undefined,
+  defined: Defined | undefined,
   counts: QueueCounts | undefined,
 ): WebhookJson {
   return {
     key,
     name: defined?.name ?? null,
     enabled: defined?.enabled ?? false,
+    problems: defined?.problems ?? [],
     paused: counts?.isPaused ?? false,
     paused_by_brake: counts?.isBraked ?? false,
     parked: counts?.isParked ?? false,
@@ -76,6 +88,7 @@ function webhookJson(
 function printed(row: WebhookJson): string {
   const states = [
     ...(row.name === null ? ['defined no more'] : row.enabled ? [] : ['disabled']),
+    ...row.problems.map((problem) => `INVALID: ${problem}`),
     ...(row.paused_by_brake ? ['paused by its brake'] : row.paused ? ['paused'] : []),
     ...(row.parked ? ['parked'] : []),
   ];

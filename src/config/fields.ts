@@ -85,3 +85,13 @@ export function url(schemes: readonly string[], message: string) {
     .refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), { error: message })
     .transform((text) => new Secret(text));
 }
+
+const HOST_PATTERN = /^(?:\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])$/;
+
+/** `hooks.example.com`, `*.example.com` for every name below, or `*`. Lower case afterwards. */
+export function hostPattern() {
+  return z
+    .string()
+    .regex(HOST_PATTERN, { error: 'expected a host such as hooks.example.com, *.example.com or *' })
+    .transform((text) => text.toLowerCase().replace(/\.$/, ''));
+}

@@ -6,7 +6,6 @@ import type { z } from 'zod';
 import { type ConfigDocument, parseConfigDocument, type VariableValue } from './document.ts';
 import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
-import { isPlanned } from './planned.ts';
 import { withPreset } from './presets/preset.ts';
 import { type Config, configSchema, keysAt } from './schema.ts';
 import type { VariableSource } from './variables.ts';
@@ -125,10 +124,11 @@ interface Prepared {
 
 function prepare(content: unknown, needsServices: boolean): Prepared {
   const translated = translateExports(listAt(content, 'webhooks'));
-  const { value, findings } = withoutPlanned(withWebhooks(content, translated.entries), []);
+  const value = withWebhooks(content, translated.entries);
   const root: Record<string, unknown> = isObject(value) ? withPreset(value) : {};
-  const all = [...findings];
-  if (!isObject(value)) all.push({ path: [], message: 'expected an object with the key queue and others' });
+  const findings: Finding[] = isObject(value)
+    ? []
+    : [{ path: [], message: 'expected an object with the key queue and others' }];
   if (!needsServices) {
     const queue = isObject(root['queue']) ? root['queue'] : {};
     root['queue'] = { ...queue, url: 'redis://not-needed' };
@@ -144,7 +144,7 @@ function prepare(content: unknown, needsServices: boolean): Prepared {
   return {
     value: root,
     webhooks,
-    findings: all,
+    findings,
     ignored: translated.ignored.map((path) => ['webhooks', ...path]),
     written(path) {
       const entry = entryOf(path);
@@ -166,28 +166,6 @@ function listAt(value: unknown, key: string): readonly unknown[] {
 function withWebhooks(content: unknown, entries: readonly { readonly entry: unknown }[]): unknown {
   if (!isObject(content) || !Array.isArray(content['webhooks'])) return content;
   return { ...content, webhooks: entries.map(({ entry }) => entry) };
-}
-
-/** Takes out the keys that this version does not have yet, with a finding for each. */
-function withoutPlanned(value: unknown, path: Path): { value: unknown; findings: Finding[] } {
-  if (Array.isArray(value)) {
-    const items = value.map((item, i) => withoutPlanned(item, [...path, i]));
-    return { value: items.map((item) => item.value), findings: items.flatMap((item) => item.findings) };
-  }
-  if (!isObject(value)) return { value, findings: [] };
-  const kept: [string, unknown][] = [];
-  const findings: Finding[] = [];
-  for (const [key, item] of Object.entries(value)) {
-    if (isPlanned([...path, key])) {
-      findings.push({ path: [...path, key], message: 'is not available yet in this version of walhook' });
-    } else {
-      const inner = withoutPlanned(item, [...path, key]);
-      kept.push([key, inner.value]);
-      findings.push(...inner.findings);
-    }
-  }
-  // Not by assignment: a key __proto__ would vanish.
-  return { value: Object.fromEntries(kept), findings };
 }
 
 function parse(prepared: Prepared, document: ConfigDocument): { config: Config | null; findings: Finding[] } {

@@ -7,13 +7,23 @@ import { ADDRESS_POLICIES } from '../core/addressRules.ts';
 import { PLUGINS } from '../core/plugins.ts';
 import { TLS_MODES } from '../database/tlsModes.ts';
 import { adminSchema } from './adminSchema.ts';
-import { allowedAddress, count, duration, identifier, secret, size, tableName, url } from './fields.ts';
+import {
+  allowedAddress,
+  count,
+  duration,
+  hostPattern,
+  identifier,
+  secret,
+  size,
+  tableName,
+  url,
+} from './fields.ts';
 import { withExports, withVariables } from './jsonSchema.ts';
 import type { Path } from './mistakes.ts';
 import { modelSchema } from './modelSchema.ts';
 import { PRESET_NAMES } from './presets/preset.ts';
 import { queueSchema, retentionSchema } from './queueSchema.ts';
-import { defaultsSchema, webhookSchema } from './webhookSchema.ts';
+import { defaultsSchema, SECRET_NAME, webhookSchema } from './webhookSchema.ts';
 
 const MIB = 1_048_576;
 
@@ -164,6 +174,23 @@ export const configSchema = z.strictObject({
   models: z.array(modelSchema).default([]),
   webhooks: z.array(webhookSchema).default([]),
   defaults: defaultsSchema.prefault({}),
+  rows: z
+    .strictObject({
+      allow_hosts: z
+        .array(hostPattern())
+        .max(1_000)
+        .default(['*'])
+        .describe('Hosts that they may send to, e.g. ["hooks.example.com", "*.example.com"]; "*": any.'),
+    })
+    .prefault({})
+    .describe('Webhooks kept as rows of walhook.webhook. Where they may go is bound by addresses too.'),
+  secrets: z
+    .record(
+      z.string().regex(SECRET_NAME, 'expected a name of letters, digits, dots, dashes and underscores'),
+      z.union([secret(), z.array(secret()).min(1).max(10)]),
+    )
+    .default({})
+    .describe('What rows may name as secret_name, by name; a list while rotating, the newest first.'),
   limits: z
     .strictObject({
       value: size(1, 512 * MIB)

@@ -117,20 +117,46 @@ const settings = {
     .describe('Requests started, over all processes, e.g. {max: 100, per: 1s}.'),
 };
 
-export const webhookSchema = z.strictObject({
+const required = {
   name: z.string().min(1).max(150).describe('Any text; told apart by it.'),
   models: z.array(z.string().min(1)).min(1).describe('Names of models, or "*" for every watched table.'),
   events: z.array(z.enum(EVENT_KINDS)).min(1),
   url: z.string().min(1).max(4_096).describe('A template.'),
-  ...settings,
-});
+};
+
+export const webhookSchema = z.strictObject({ ...required, ...settings });
 
 /** The same keys without their defaults, so that what is absent stays absent. */
+const optionalSettings = Object.fromEntries(
+  Object.entries(settings).map(([key, field]) => [key, field.unwrap().optional()]),
+);
+
 export const defaultsSchema = z
-  .strictObject(
-    Object.fromEntries(Object.entries(settings).map(([key, field]) => [key, field.unwrap().optional()])),
-  )
+  .strictObject(optionalSettings)
   .describe('Any key of a webhook but name, models, events and url.');
+
+/** What only the configuration file may say of a webhook: secrets, files, and who dials. */
+const FILE_ONLY: ReadonlySet<string> = new Set([
+  'secret',
+  'ca_file_path',
+  'cert_file_path',
+  'key_file_path',
+  'proxy',
+]);
+
+export const SECRET_NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+
+/** What a row of walhook.webhook may say; what is absent stays absent. */
+export const rowSchema = z.strictObject({
+  ...required,
+  ...withoutFileOnly(optionalSettings),
+  secret_name: z.string().regex(SECRET_NAME, 'expected the name of a secret').optional(),
+});
+
+/** The entries of `values` that rows have a say in. */
+export function withoutFileOnly<T>(values: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !FILE_ONLY.has(key)));
+}
 
 export type WebhookConfig = z.output<typeof webhookSchema>;
 export type RetryConfig = WebhookConfig['retry'];

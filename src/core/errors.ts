@@ -73,6 +73,11 @@ const catalogue = {
     meaning: 'An Event in the queue cannot be read with the keys at hand.',
     remedy: 'add the key it was sealed with to the list of queue.encryption_key',
   },
+  QUEUE_JOB_DAMAGED: {
+    exit: 1,
+    meaning: 'What the queue holds of a Delivery cannot be read: it was altered, or part of it is gone.',
+    remedy: 'look for who else writes to the store; walhook replay sends the row as it is now',
+  },
   QUEUE_EVICTS: {
     exit: 1,
     meaning: 'The Redis of the queue may throw keys away when its memory is full.',
@@ -178,6 +183,21 @@ const catalogue = {
     exit: 2,
     meaning: 'No webhook of that name is configured.',
     remedy: 'walhook validate lists the names in the file',
+  },
+  WEBHOOK_INVALID: {
+    exit: 1,
+    meaning: 'A webhook kept as a row cannot be what was written; each mistake is named.',
+    remedy: 'mend what is named',
+  },
+  ROW_INVALID: {
+    exit: 1,
+    meaning: 'A row of walhook.webhook is not in force, or cannot be delivered for; each mistake is named.',
+    remedy: 'mend the row: update walhook.webhook set … where name = …',
+  },
+  ROWS_UNAVAILABLE: {
+    exit: 1,
+    meaning: 'Webhooks cannot be kept as rows: the table is not there, or the role may not write it.',
+    remedy: 'run walhook setup, and grant walhook_editor to the role',
   },
   DELIVERY_UNKNOWN: {
     exit: 1,

@@ -43,7 +43,7 @@ function excludedInModel(model: Raw, path: Path): Finding[] {
  * Names that every Model of the webhook excludes. Where another of its Models has the column, naming it can
  * make sense.
  */
-function excludedInWebhook(webhook: RawWebhook, path: Path, models: readonly Raw[]): Finding[] {
+export function excludedInWebhook(webhook: RawWebhook, path: Path, models: readonly Raw[]): Finding[] {
   const names = webhook['models'];
   if (!Array.isArray(names) || names.length === 0) return [];
   const watched = names.map((name) => models.find((model) => model['name'] === name));

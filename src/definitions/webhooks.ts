@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { deriveKeys } from '../config/webhookKeys.ts';
 import type { WebhookConfig } from '../config/webhookSchema.ts';
 import { WalhookError } from '../core/errors.ts';
+import { type Json, stringifyJson } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import { writtenLoopbackOf } from '../deliver/addresses/policy.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
@@ -17,6 +18,7 @@ import type { Conditions } from '../match/conditions/condition.ts';
 import { parseConditions } from '../match/conditions/parse.ts';
 import type { MatchTarget } from '../match/match.ts';
 import { compileTemplate, type Template } from '../template/engine.ts';
+import { type PublishedRows, readPublished } from './published.ts';
 
 /** One Webhook, ready for both ends of the queue. */
 export interface WebhookDefinition {
@@ -137,7 +139,8 @@ export function defineWebhookNamed(
   return defineWebhook(webhook, keys.get(name) ?? '', ['webhooks', at], env);
 }
 
-function defineWebhook(
+/** Compiles one webhook; its mistakes are thrown, coded. */
+export function defineWebhook(
   webhook: WebhookConfig,
   key: string,
   path: readonly (string | number)[],
@@ -275,7 +278,7 @@ function secretsOf({ secret }: WebhookConfig): Secret[] {
   return secret instanceof Secret ? [secret] : secret;
 }
 
-/** What stands in the queue's store of each Webhook. No URL, header or secret is among it. */
+/** What stands in the queue's store of each Webhook. No URL, header or secret of the file is among it. */
 export interface PublishedWebhook {
   readonly name: string;
   readonly key: string;
@@ -292,10 +295,12 @@ const MAX_RETIRED = 10_000;
  *
  * @param remembered what {@link rememberedKeys} gave: a key outlives its Webhook, whose Deliveries may still
  *   wait under it and must not go to another
+ * @param rows webhooks kept as rows, which deliver processes know from here alone
  */
 export function publishDefinitions(
   webhooks: readonly WebhookDefinition[],
   remembered: ReadonlyMap<string, string> = new Map(),
+  rows: PublishedRows | null = null,
 ): string {
   const published = webhooks.map(
     ({ match: { name, key, enabled, models, events } }): PublishedWebhook => ({
@@ -309,7 +314,7 @@ export function publishDefinitions(
   const names = new Set(published.map(({ name }) => name));
   const retired = [...remembered].flatMap(([name, key]) => (names.has(name) ? [] : [{ name, key }]));
   const kept = retired.length === 0 ? {} : { retired: retired.slice(-MAX_RETIRED) };
-  return JSON.stringify({ v: 1, webhooks: published, ...kept });
+  return stringifyJson({ v: 1, webhooks: published, ...kept, ...rows } as unknown as Json);
 }
 
 /** The webhooks in force, as the capturing process published them. */
@@ -320,10 +325,5 @@ export function readDefinitions(definitions: string | null): readonly PublishedW
 
 /** Name → key of the Webhooks that the store knows, or has known. */
 export function rememberedKeys(definitions: string | null): ReadonlyMap<string, string> {
-  if (definitions === null) return new Map();
-  const { webhooks, retired = [] } = JSON.parse(definitions) as {
-    webhooks: readonly PublishedWebhook[];
-    retired?: readonly Pick<PublishedWebhook, 'name' | 'key'>[];
-  };
-  return new Map([...retired, ...webhooks].map(({ name, key }) => [name, key]));
+  return readPublished(definitions).keys;
 }

@@ -74,13 +74,16 @@ export class Deliverer {
   }
 
   /**
-   * Takes the targets of a reload: what is in flight ends as it began, everything else is sent as the new
+   * Takes the targets of a reload, or of rows that changed: what is in flight ends as it began, everything else is sent as the new
    * definitions say.
    */
   replaceTargets(targets: readonly DeliverTarget[]): void {
     this.#targets = new Map(targets.map((target) => [target.key, target]));
-    for (const lane of this.#lanes.values()) void this.#retire(lane);
-    this.#lanes.clear();
+    const changed = [...this.#lanes].filter(([key, lane]) => this.#targets.get(key) !== lane.target);
+    for (const [key, lane] of changed) {
+      this.#lanes.delete(key);
+      void this.#retire(lane);
+    }
     this.wake([...this.#targets.keys()]);
   }
 
@@ -175,7 +178,7 @@ export class Deliverer {
     if (clock.monotonic() < this.#nextHeartbeatMs) return;
     const wasAlive = clock.monotonic() < this.#aliveUntilMs;
     const askedMs = clock.monotonic();
-    await store.heartbeat(process, clock.now(), TIME_TO_LIVE_MS);
+    await store.heartbeat(process, TIME_TO_LIVE_MS);
     if (!wasAlive) {
       // What was in hand may have been taken by another process meanwhile.
       for (const lane of this.#allLanes) lane.forget();

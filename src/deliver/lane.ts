@@ -113,6 +113,10 @@ export class Lane {
     this.#gate = new Gate({ ...options, ...target, webhook: target.key });
   }
 
+  get target(): DeliverTarget {
+    return this.#target;
+  }
+
   /** Ids of the jobs this lane has taken. */
   get jobIds(): string[] {
     return this.#hand.jobIds;

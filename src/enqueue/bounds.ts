@@ -27,8 +27,8 @@ interface Window {
 
 export class BoundedStore implements CaptureStore {
   readonly #store: CaptureStore;
-  readonly #brakes: ReadonlyMap<string, Brake>;
-  readonly #backlogs: ReadonlyMap<string, Backlog>;
+  #brakes: ReadonlyMap<string, Brake> = new Map();
+  #backlogs: ReadonlyMap<string, Backlog> = new Map();
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #windows = new Map<string, Window>();
@@ -37,12 +37,17 @@ export class BoundedStore implements CaptureStore {
 
   constructor(store: CaptureStore, bounds: ReadonlyMap<string, Bounds>, clock: Clock, log: Logger) {
     this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.replace(bounds);
+  }
+
+  /** Other webhooks are in force. */
+  replace(bounds: ReadonlyMap<string, Bounds>): void {
     this.#backlogs = new Map([...bounds].map(([webhook, { backlog }]) => [webhook, backlog]));
     this.#brakes = new Map(
       [...bounds].flatMap(([webhook, { brake }]) => (brake === null ? [] : [[webhook, brake] as const])),
     );
-    this.#clock = clock;
-    this.#log = log;
   }
 
   async takeFence(): Promise<number> {

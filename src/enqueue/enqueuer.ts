@@ -31,6 +31,8 @@ export interface EnqueuerOptions {
   readonly onSettled: (lsn: Lsn) => void;
   /** Called with the Webhooks that have new jobs. */
   readonly onQueued: (webhooks: readonly string[]) => void;
+  /** Called when definitions are in the store. */
+  readonly onPublished?: (definitions: string) => void;
   /** Called when nothing more is stored: an idle stream would not ask. `ready` throws the same. */
   readonly onFailed?: (error: unknown) => void;
   readonly clock: Clock;
@@ -62,6 +64,8 @@ export class Enqueuer {
   #next: { readonly position: Position; readonly settles: Lsn | null };
   #stored: Position;
   #definitions: string | null;
+  /** In force after Changes that no position covers yet. */
+  #stagedDefinitions: string | null = null;
   #storedAtMs: number;
   #running: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
@@ -88,6 +92,11 @@ export class Enqueuer {
 
   addFailed(failed: FailedDelivery): void {
     this.#stagedFailed.push(failed);
+  }
+
+  /** The webhooks in force from here on: stored with the next position that is advanced to, never before. */
+  publish(definitions: string): void {
+    this.#stagedDefinitions = definitions;
   }
 
   /**
@@ -144,6 +153,8 @@ export class Enqueuer {
     this.#failed.push(...this.#stagedFailed);
     this.#staged = [];
     this.#stagedFailed = [];
+    this.#definitions = this.#stagedDefinitions ?? this.#definitions;
+    this.#stagedDefinitions = null;
   }
 
   /** Starts a flush where there is something to store. Returns at once. */
@@ -235,7 +246,7 @@ export class Enqueuer {
   }
 
   async #flushOnce(): Promise<void> {
-    const { store, fence, onSettled, onQueued, clock, failpoint } = this.#options;
+    const { store, fence, onSettled, onQueued, onPublished, clock, failpoint } = this.#options;
     const waiting = this.#waiting;
     const { position, settles } = this.#next;
     const flush: Flush = {
@@ -268,6 +279,7 @@ export class Enqueuer {
     failpoint.reach('after_flush');
     this.#stored = position;
     this.#storedAtMs = clock.monotonic();
+    if (flush.definitions !== null) onPublished?.(flush.definitions);
     if (settles !== null) onSettled(settles);
     for (const tell of onStored) tell();
     if (waiting.size > 0) onQueued([...waiting.keys()]);

@@ -15,8 +15,7 @@ import { send } from '../deliver/http.ts';
 import { signatureHeaders } from '../deliver/sign.ts';
 import { DEFAULT_TLS } from '../deliver/tlsFiles.ts';
 import { Transport } from '../deliver/transport.ts';
-import { describeLeftOut, type GapStore } from '../queue/gaps.ts';
-import { describeGap, readGaps } from '../queue/historyGaps.ts';
+import { describeGap, type GapStore, openGaps } from '../queue/gaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import type { QueueCounts } from '../queue/store.ts';
 
@@ -95,13 +94,9 @@ export class Alerts {
 
   async #look(): Promise<void> {
     const { store } = this.#options;
-    for (const gap of await readGaps(store)) {
-      if (gap.acceptedAtMs !== null) continue;
-      await this.raise(gap.webhook === null ? 'gap' : 'overflow', gap.id, describeGap(gap));
-    }
-    for (const gap of await store.gaps()) {
-      if (gap.settledMs !== null) continue;
-      await this.raise(gap.webhook === null ? 'gap' : 'overflow', String(gap.id), describeLeftOut(gap));
+    for (const gap of await openGaps(store)) {
+      const isOverflow = gap.kind === 'overflow' || gap.kind === 'dropped';
+      await this.raise(isOverflow ? 'overflow' : 'gap', String(gap.id), describeGap(gap));
     }
     for (const [webhook, { failedTotal }] of await store.counts()) {
       const before = this.#failed.get(webhook);

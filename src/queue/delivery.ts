@@ -171,33 +171,67 @@ export function eventsOf(deliveries: readonly QueuedDelivery[]): string {
   return deliveries.map(({ json, frozen }) => json + (frozen?.snapshots ?? '')).join('');
 }
 
-/** Throws QUEUE_VERSION on a format of a newer version. */
+/** Throws QUEUE_VERSION on a format of a newer version, QUEUE_JOB_DAMAGED on what is none. */
 export function decodeJob(head: string, events: string): QueuedDelivery[] {
-  const { v, d } = JSON.parse(head) as { v: number; d: readonly Head[] };
-  if (v !== PAYLOAD_VERSION) {
-    throw new WalhookError('QUEUE_VERSION', `expected a job of format ${PAYLOAD_VERSION}, found format ${v}`);
-  }
   let at = 0;
-  return d.map((one) => {
+  const deliveries = headsOf(head).map((one): QueuedDelivery => {
     const json = events.slice(at, at + one.n);
     at += one.n;
     const snapshots = events.slice(at, at + (one.f?.n ?? 0));
-    at += snapshots.length;
+    at += one.f?.n ?? 0;
     return {
-      eventId: one.i,
-      model: one.m,
-      schema: one.s,
-      table: one.t,
-      key: one.k,
-      requestId: one.r,
-      lsn: one.l,
-      xid: one.x,
-      committedAtMs: one.c,
+      ...described(one),
       json,
       ...(one.f === undefined ? {} : { frozen: { format: one.f.format, snapshots } }),
-      ...(one.test === true ? { isTest: true } : {}),
     };
   });
+  if (events.length < at) throw damaged(`${at} characters of Events`, String(events.length));
+  return deliveries;
+}
+
+/** The Deliveries of a job without their Events, and what each counts for. Throws as {@link decodeJob} does. */
+export function decodeHead(head: string): { readonly delivery: QueuedDelivery; readonly bytes: number }[] {
+  return headsOf(head).map((one) => ({ delivery: { ...described(one), json: '' }, bytes: one.b ?? one.n }));
+}
+
+function headsOf(head: string): readonly Head[] {
+  const { v, d } = parsedHead(head);
+  if (typeof v === 'number' && v > PAYLOAD_VERSION) {
+    throw new WalhookError('QUEUE_VERSION', `expected a job of format ${PAYLOAD_VERSION}, found format ${v}`);
+  }
+  const isWhole = Array.isArray(d) && d.every((one) => typeof one?.i === 'string' && Number.isInteger(one.n));
+  if (v !== PAYLOAD_VERSION || !isWhole) throw damaged('a description of Deliveries', 'something else');
+  return d as readonly Head[];
+}
+
+/** What the parser would say holds a piece of the text. */
+function parsedHead(head: string): { readonly v?: unknown; readonly d?: unknown } {
+  try {
+    const parsed: unknown = JSON.parse(head);
+    if (typeof parsed === 'object' && parsed !== null) return parsed;
+  } catch {
+    // Said below.
+  }
+  throw damaged('JSON that describes Deliveries', `${head.length} characters that do not`);
+}
+
+function damaged(expected: string, found: string): WalhookError {
+  return new WalhookError('QUEUE_JOB_DAMAGED', `expected a job to hold ${expected}, found ${found}`);
+}
+
+function described(one: Head): Omit<QueuedDelivery, 'json'> {
+  return {
+    eventId: one.i,
+    model: one.m,
+    schema: one.s,
+    table: one.t,
+    key: one.k,
+    requestId: one.r,
+    lsn: one.l,
+    xid: one.x,
+    committedAtMs: one.c,
+    ...(one.test === true ? { isTest: true } : {}),
+  };
 }
 
 /**

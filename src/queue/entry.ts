@@ -6,6 +6,7 @@
  * still being tried, its trace (Attempts and bodies) travels with its job. Pure.
  */
 
+import { WalhookError } from '../core/errors.ts';
 import type { ForeignFormat } from '../core/eventFormat.ts';
 import {
   type AttemptRecord,
@@ -50,6 +51,13 @@ export interface Trace {
 }
 
 export const NO_TRACE: Trace = { history: '', bodies: '' };
+
+/**
+ * Why a Delivery failed whose condition could not be evaluated, as capture says it. A condition that is wrong
+ * is wrong for every Change: of these the newest are kept per Webhook, and the others are only counted.
+ */
+export const UNDECIDED = ['condition', 'unavailable'] as const;
+export const MAX_UNDECIDED = 1_000;
 
 /** What an entry counts for in `retention.bytes` beside its texts: its places in the indexes, roughly. */
 export const ENTRY_OVERHEAD_BYTES = 600;
@@ -106,7 +114,13 @@ const NO_HISTORY: History = { resent: 0, attempts: [] };
 const NO_BODIES: Bodies = { request: null, responses: [] };
 
 function readHistory(text: string): History {
-  return text === '' ? NO_HISTORY : (JSON.parse(text) as History);
+  if (text === '') return NO_HISTORY;
+  try {
+    return JSON.parse(text) as History;
+  } catch {
+    // What the parser would say holds a piece of the text.
+    throw new WalhookError('QUEUE_JOB_DAMAGED', 'expected a job to hold its Attempts, found something else');
+  }
 }
 
 function readBodies(text: string, sealer: Sealer): Bodies {

@@ -5,6 +5,7 @@
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { type GapStore, MAX_GAPS } from './gaps.ts';
 import type { Retention } from './inspect.ts';
 import type { OrphanStore } from './orphans.ts';
 import type { QueueStore } from './store.ts';
@@ -15,7 +16,7 @@ export interface HouseRetention extends Retention {
 }
 
 export interface HouseOptions {
-  readonly store: Pick<QueueStore, 'deliveries'> & OrphanStore;
+  readonly store: Pick<QueueStore, 'deliveries'> & Pick<GapStore, 'trimGaps'> & OrphanStore;
   readonly retention: HouseRetention;
   /** Keys of the Webhooks in force; null: not known here. */
   readonly defined: (() => readonly string[]) | null;
@@ -24,7 +25,7 @@ export interface HouseOptions {
 }
 
 const SWEEP_MS = 1_000;
-/** Orphans are counted in days. */
+/** Orphans are counted in days, and Gaps are few. */
 const ORPHANS_EVERY = 60;
 /** After this many sweeps in a row that left more, others get a turn. */
 const MAX_SWEEPS = 20;
@@ -35,7 +36,11 @@ export async function keepHouse(options: HouseOptions, signal: AbortSignal): Pro
   for (let round = 0; !signal.aborted; round += 1) {
     try {
       await sweep(options, signal);
-      if (round % ORPHANS_EVERY === 0) await dropOrphans(options);
+      if (round % ORPHANS_EVERY === 0) {
+        await dropOrphans(options);
+        const trimmed = await options.store.trimGaps();
+        if (trimmed > 0) log.warn({ dropped: trimmed, kept: MAX_GAPS }, 'the oldest Gaps were dropped');
+      }
     } catch (error) {
       const known = toWalhookError(error);
       log.warn({ code: known.code }, `the log was not swept: ${known.message}`);

@@ -8,7 +8,9 @@
 import { WalhookError } from '../core/errors.ts';
 import { hash8 } from '../core/hash.ts';
 import type { Backend, BlankItem, CancelItem, RequeueItem, StoredJob, WholeJob } from './backend.ts';
+import { isDamage } from './damaged.ts';
 import {
+  decodeHead,
   decodeJob,
   deliveryBytes,
   deliveryId,
@@ -439,9 +441,19 @@ function jobScan(
   };
 }
 
+/** A job that is damaged shows nothing until a claim ends it: one must not hide all the others. */
+function readableHeads(head: string): QueuedDelivery[] {
+  try {
+    return decodeHead(head).map(({ delivery }) => delivery);
+  } catch (error) {
+    if (isDamage(error)) return [];
+    throw error;
+  }
+}
+
 /** The Deliveries of a job that are still to be done (or all that were not purged). */
 function jobItems(job: StoredJob, parked: ReadonlySet<string>, withDone = false): JobItem[] {
-  const heads = decodeJob(job.head, '');
+  const heads = readableHeads(job.head);
   const state = job.isTaken
     ? 'active'
     : parked.has(job.webhook)

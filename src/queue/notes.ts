@@ -1,5 +1,5 @@
 /**
- * Notes: small texts that a store keeps beside the queue, by key. Who captures, gaps, how far a replay is.
+ * Notes: small texts that a store keeps beside the queue, by key. Who captures, how far a replay is.
  *
  * A note is written in one transaction of the store and, where wanted, only if it still says what the writer
  * last saw: that makes a note a lease, and keeps two processes from overwriting one another.

@@ -3,8 +3,6 @@ import type { Clock } from '../core/clock.ts';
 import type { Secret } from '../core/secret.ts';
 import { NO_TLS } from '../database/connect.ts';
 import type { LogPayloads } from './entry.ts';
-import { PostgresStore } from './postgres/postgresStore.ts';
-import { RedisStore } from './redis/redisStore.ts';
 import { createSealer } from './seal.ts';
 import type { QueueStore } from './store.ts';
 
@@ -18,11 +16,15 @@ export interface QueueLocation {
   readonly encryptionKeys?: readonly Secret[];
 }
 
-/** Connects. Throws QUEUE_UNREACHABLE. */
+/** Connects; of the two stores only the one that is named is loaded. Throws QUEUE_UNREACHABLE. */
 export async function openQueue(location: QueueLocation, clock: Clock): Promise<QueueStore> {
   const { url, prefix, payloads = 'full', encryptionKeys = [] } = location;
   const policy = { payloads, sealer: createSealer(encryptionKeys) };
-  if (isRedisUrl(url())) return await RedisStore.open({ url, prefix, policy });
+  if (isRedisUrl(url())) {
+    const { RedisStore } = await import('./redis/redisStore.ts');
+    return await RedisStore.open({ url, prefix, policy });
+  }
+  const { PostgresStore } = await import('./postgres/postgresStore.ts');
   const target = { url, tls: NO_TLS, role: 'queue' as const };
   return await PostgresStore.open({ target, prefix, clock, policy });
 }

@@ -14,7 +14,7 @@ export interface Replay {
   /** SQL over the row; null: every row. */
   readonly where: string | null;
   /** The Gap that it fills. */
-  readonly gap: string | null;
+  readonly gap: number | null;
   /** The only Webhook it is for; null: all that watch the model's `created`. */
   readonly webhook: string | null;
   readonly rowsPerSecond: number;
@@ -35,7 +35,7 @@ export interface Replay {
 export interface ReplayWish {
   readonly model: string;
   readonly where: string | null;
-  readonly gap: string | null;
+  readonly gap: number | null;
   readonly webhook: string | null;
   readonly rowsPerSecond: number;
 }

@@ -11,7 +11,7 @@ import type { Secret } from '../core/secret.ts';
 
 export interface Sealer {
   seal(text: string): string;
-  /** Throws QUEUE_KEY_MISSING where none of the keys sealed it. */
+  /** Throws QUEUE_KEY_MISSING where none of the keys sealed it, QUEUE_JOB_DAMAGED where it was altered. */
   open(text: string): string;
 }
 
@@ -58,14 +58,14 @@ export function createSealer(secrets: readonly Secret[]): Sealer {
 
 function opened(base64: string, key: Key): string {
   const bytes = Buffer.from(base64, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(0, NONCE_BYTES));
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   try {
+    const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(0, NONCE_BYTES));
+    decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
     const body = bytes.subarray(NONCE_BYTES, -TAG_BYTES);
     return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
   } catch (error) {
     throw new WalhookError(
-      'QUEUE_KEY_MISSING',
+      'QUEUE_JOB_DAMAGED',
       "expected an Event of the queue's store as it was sealed, found it altered",
       { cause: error },
     );

@@ -14,6 +14,7 @@ import type { Backlog, GapStore } from './gaps.ts';
 import type { InspectStore } from './inspect.ts';
 import type { NoteStore } from './notes.ts';
 import type { OrphanStore } from './orphans.ts';
+import type { Sealer } from './seal.ts';
 import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
@@ -173,9 +174,15 @@ export interface CaptureStore {
 
 /** Deliver's side. */
 export interface DeliverStore extends FlowStore {
-  /** Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. */
-  heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void>;
-  /** Takes the jobs that are due, oldest first. */
+  /**
+   * Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. By the clock
+   * of the store's server: those of the processes' machines may be far apart.
+   */
+  heartbeat(process: string, ttlMs: number): Promise<void>;
+  /**
+   * Takes the jobs that are due, oldest first. One that cannot be read ends as failed; throws QUEUE_VERSION and
+   * QUEUE_KEY_MISSING where it could be read by a newer version, or with a key.
+   */
   claim(request: ClaimRequest): Promise<ClaimResult>;
   /** Records outcomes. Those of jobs that the process has lost meanwhile are dropped. */
   report(process: string, reports: readonly Report[]): Promise<void>;
@@ -214,6 +221,8 @@ export interface QueueStore
     OrphanStore,
     WorkerStore {
   readonly kind: 'redis' | 'postgres';
+  /** Seals what holds values of rows before it is kept, e.g. in a note, and opens it. */
+  readonly sealer: Sealer;
   /** Deliveries as people see and operate them. */
   readonly deliveries: InspectStore;
   /** null where setup has not been run. Throws QUEUE_VERSION. */

@@ -180,7 +180,8 @@ export async function bind(
 ): Promise<Installation> {
   const bound = (await store.state())?.installation ?? null;
   const installation = bound ?? newInstallation(state.identity, names.environment, names.slot);
-  if (bound === null) await store.initialise(installation, formatPosition({ lsn: startsAt, index: 0 }));
+  // A store that is bound keeps its position; what this version adds to it is made.
+  await store.initialise(installation, formatPosition({ lsn: startsAt, index: 0 }));
   if (state.installation === null) await recordInstallation(client, installation);
   return installation;
 }

@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, WalhookError } from '../core/errors.ts';
 import type { StoreState } from '../queue/store.ts';
-import { checkBinding } from './installation.ts';
+import { checkBinding, SCHEMA_VERSION } from './installation.ts';
 import { ident, qualified } from './names.ts';
 import { chooseTables, hasUsableIdentity } from './plan.ts';
 import { type Provider, replicationRemedy, walLevelRemedy, walLimitRemedy } from './provider.ts';
@@ -13,11 +13,13 @@ import type { DatabaseState } from './state.ts';
 /** A code of the catalogue, or of what only check finds. */
 export type FindingCode =
   | ErrorCode
+  | 'HELPERS_OLD'
   | 'TABLE_MISSING'
   | 'TABLE_WITHOUT_KEY'
   | 'TABLE_UNREADABLE'
   | 'TABLE_UNPUBLISHED'
   | 'PUBLICATION_PARTIAL'
+  | 'ROWS_UNPUBLISHED'
   | 'NO_BEFORE_IMAGE'
   | 'PRESET_MISFIT'
   | 'BEFORE_IMAGE_MISSING'
@@ -72,6 +74,7 @@ export interface CheckInput {
 export function checkDatabase(input: CheckInput): Finding[] {
   return [
     ...checkServer(input),
+    ...checkHelpers(input),
     ...checkPublication(input),
     ...checkTables(input),
     ...checkWrites(input),
@@ -122,6 +125,18 @@ function checkServer({ state, provider = 'self' }: CheckInput): Finding[] {
   return findings;
 }
 
+function checkHelpers({ state }: CheckInput): Finding[] {
+  if (!state.hasSchema || state.hasHelpers) return [];
+  return [
+    {
+      code: 'HELPERS_OLD',
+      level: 'advice',
+      message: `expected the schema walhook to be of version ${SCHEMA_VERSION}, found an older one: some of its functions or the view walhook.health are missing`,
+      remedy: 'walhook setup --only schema, by the owner of the schema',
+    },
+  ];
+}
+
 function checkPublication({ state, publication: name }: CheckInput): Finding[] {
   const { publication } = state;
   if (publication === null) {
@@ -135,6 +150,14 @@ function checkPublication({ state, publication: name }: CheckInput): Finding[] {
     ];
   }
   const findings: Finding[] = [];
+  if (state.webhookRows === 'unpublished') {
+    findings.push({
+      code: 'ROWS_UNPUBLISHED',
+      level: 'problem',
+      message: `expected ${name} to publish walhook.webhook, found that it does not: webhooks kept as rows never fire`,
+      remedy: 'walhook setup',
+    });
+  }
   if (publication.unpublished.length > 0) {
     findings.push({
       code: 'PUBLICATION_PARTIAL',

@@ -1,10 +1,10 @@
 /** Findings about what surrounds the slot, and about the slot in time: budget, old transactions, Gaps. Pure. */
 import { formatBytes, formatDuration } from '../config/units.ts';
-import { describeGap, type Gap } from '../queue/historyGaps.ts';
+import { describeGap, type Gap } from '../queue/gaps.ts';
 import type { SlotHealth } from '../replication/slotHealth.ts';
 import type { WalBudget } from '../replication/walBudget.ts';
 import type { Finding } from './check.ts';
-import type { FoundGap } from './history.ts';
+import type { Parting } from './history.ts';
 import { isPoolerHost, providerNote } from './provider.ts';
 import type { DatabaseState } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -17,7 +17,7 @@ export interface SurroundingsInput {
   /** Not accepted yet. */
   readonly gaps: readonly Gap[];
   /** What does not fit between position, slot and server. */
-  readonly misfit: FoundGap | null;
+  readonly misfit: Parting | null;
   /** Of replication_url, else url; null: PGHOST and its like. */
   readonly replicationUrl: string | null;
   /** Tables of models with `before_image: full`. */
@@ -120,7 +120,7 @@ function checkBudget({ state, health, budget }: SurroundingsInput): Finding[] {
 function checkHistoryAndGaps({ misfit, gaps }: SurroundingsInput): Finding[] {
   const findings: Finding[] = [];
   // That it is gone or invalidated is found without the queue, too.
-  if (misfit !== null && misfit.gap.reason !== 'slot_lost') {
+  if (misfit !== null && misfit.gap.kind !== 'slot_lost') {
     findings.push({
       code: misfit.code,
       level: 'problem',

@@ -8,7 +8,7 @@ import { type ErrorCode, WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
 import { parsePosition } from '../enqueue/position.ts';
-import { describeGap, type Gap, type GapReason, newGapId, recordGap } from '../queue/historyGaps.ts';
+import { describeGap, type FoundGap, type GapKind, type GapStore, gapOfAll } from '../queue/gaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import type { StoreState } from '../queue/store.ts';
 import type { SlotState, WalStatus } from '../replication/slot.ts';
@@ -45,7 +45,7 @@ export interface HistoryView {
 }
 
 /** Why the position may not be used; null where it may. Pure. */
-export function judgeHistory({ position, slot, currentLsn, fork }: HistoryView): GapReason | null {
+export function judgeHistory({ position, slot, currentLsn, fork }: HistoryView): GapKind | null {
   if (slot.walStatus === 'missing' || slot.walStatus === 'lost') return 'slot_lost';
   if (fork === 'unrelated' || (fork !== 'same' && fork < position)) return 'other_history';
   if (position > currentLsn) return 'server_behind';
@@ -54,12 +54,12 @@ export function judgeHistory({ position, slot, currentLsn, fork }: HistoryView):
   return slot.confirmedFlushLsn > position ? 'slot_moved' : null;
 }
 
-const CODES: Partial<Record<GapReason, ErrorCode>> = {
+const CODES: Partial<Record<GapKind, ErrorCode>> = {
   other_history: 'OTHER_HISTORY',
   server_behind: 'OTHER_HISTORY',
 };
 
-const FOUND: Partial<Record<GapReason, (view: HistoryView) => string>> = {
+const FOUND: Partial<Record<GapKind, (view: HistoryView) => string>> = {
   slot_lost: ({ slot }) => (slot.walStatus === 'lost' ? 'it invalidated' : 'none of that name'),
   slot_moved: ({ slot, position }) =>
     `it at ${formatLsn(slot.confirmedFlushLsn)}, ahead of the stored position ${formatLsn(position)}: it was made anew or moved, or the queue came back older than it was`,
@@ -75,15 +75,15 @@ export interface HistoryOptions {
   readonly client: ClientBase | Pool;
   /** For the history of timelines; null: another timeline is taken for an unrelated one. */
   readonly replication: PostgresTarget | null;
-  readonly store: NoteStore;
+  readonly store: NoteStore & Pick<GapStore, 'recordGap'>;
   readonly slotName: string;
   readonly publication: string;
   readonly nowMs: number;
 }
 
 /** Changes that are missing, and how to say so. The Gap is not stored yet. */
-export interface FoundGap {
-  readonly gap: Gap;
+export interface Parting {
+  readonly gap: FoundGap;
   readonly code: ErrorCode;
   readonly message: string;
 }
@@ -91,7 +91,7 @@ export interface FoundGap {
 export interface HistoryResult {
   /** The server's. */
   readonly timeline: number;
-  readonly found: FoundGap | null;
+  readonly found: Parting | null;
 }
 
 /** Compares position, slot and server. */
@@ -130,8 +130,8 @@ export async function checkHistory(
 ): Promise<number> {
   const { timeline, found } = await compareHistory(options, state, slot);
   if (found === null) return timeline;
-  const gap = await recordGap(options.store, found.gap);
-  throw new WalhookError(found.code, `${found.message}. Gap ${describeGap(gap)}`);
+  const id = await options.store.recordGap(found.gap);
+  throw new WalhookError(found.code, `${found.message}. Gap ${describeGap({ ...found.gap, id })}`);
 }
 
 async function forkOf(options: HistoryOptions, ours: number, theirs: number): Promise<HistoryView['fork']> {
@@ -142,24 +142,21 @@ async function forkOf(options: HistoryOptions, ours: number, theirs: number): Pr
 
 async function gapOf(
   options: HistoryOptions,
-  reason: GapReason,
+  reason: GapKind,
   view: HistoryView,
   generation: string,
   progress: Progress | null,
-): Promise<Gap> {
+): Promise<FoundGap> {
   const isMoved = reason === 'slot_moved';
-  return {
-    id: newGapId(),
-    reason,
+  return gapOfAll(reason, {
     generation,
-    webhook: null,
-    from: { lsn: formatLsn(view.position), atMs: progress?.committedAtMs ?? null, eventId: null },
-    to: isMoved ? { lsn: formatLsn(view.slot.confirmedFlushLsn), atMs: null, eventId: null } : null,
-    counts: null,
+    firstLsn: formatLsn(view.position),
+    firstMs: progress?.committedAtMs ?? null,
+    lastLsn: isMoved ? formatLsn(view.slot.confirmedFlushLsn) : null,
     tables: await publishedTables(options.client, options.publication),
-    detectedAtMs: options.nowMs,
-    acceptedAtMs: null,
-  };
+    openedMs: options.nowMs,
+    closedMs: isMoved ? options.nowMs : null,
+  });
 }
 
 /** The tables that a publication names: those of which Changes may be missing. */

@@ -7,8 +7,8 @@ import type { ClientBase, Pool } from 'pg';
 import { causeCode, WalhookError } from '../core/errors.ts';
 import type { Installation, StoreState } from '../queue/store.ts';
 
-/** Version of the helper schema in sql/. */
-export const SCHEMA_VERSION = 1;
+/** Version of the helper schema in sql/; stands in the comment on the schema too. */
+export const SCHEMA_VERSION = 2;
 
 /** For a store that is empty where the database says it should not be. */
 export const LOST_QUEUE_REMEDY =

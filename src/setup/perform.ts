@@ -4,16 +4,16 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { companionTables } from '../config/watchedTables.ts';
-import { WalhookError } from '../core/errors.ts';
+import { causeCode, WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { PostgresTarget } from '../database/connect.ts';
-import { describeGap } from '../queue/historyGaps.ts';
+import { describeGap } from '../queue/gaps.ts';
 import type { QueueStore } from '../queue/store.ts';
 import { applySections, bind, createSlot } from './apply.ts';
 import { readIdentityStates } from './identities.ts';
 import { planSetup, type SectionName, type SetupPlan, type SetupWish } from './plan.ts';
 import { readPresetFit } from './presetFit.ts';
-import { findMisfit, type Misfit, rebind, refuseMisfit } from './rebind.ts';
+import { acceptGaps, findMisfit, type Misfit, rebind, refuseMisfit } from './rebind.ts';
 import { type DatabaseState, type Names, readDatabaseState } from './state.ts';
 
 export interface SetupRequest {
@@ -65,16 +65,21 @@ export async function performSetup(
   for (const note of plan.notes) tell(`note: ${note}`);
   await applySections(client, plan, state);
   for (const { name, statements } of plan.sections) {
-    if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : 'created'}`);
+    const made = name === 'schema' && state.hasSchema ? 'brought up to date' : 'created';
+    if (name !== 'slot') tell(`${name}: ${statements.length === 0 ? 'was there' : made}`);
   }
-  if (!only.includes('slot')) return;
+  if (!only.includes('slot')) {
+    await resendRows(client, plan.resendRows);
+    return;
+  }
 
   const startsAt = await makeSlot(client, plan, state, request, tell);
+  await resendRows(client, plan.resendRows);
   const fresh = await readDatabaseState(client, names);
   const { environment } = config;
   if (misfit === null) {
-    if (request.acceptGap === true) tell('note: there is no Gap to accept');
     const installation = await bind(client, store, fresh, { slot: names.slot, environment }, startsAt);
+    if (request.acceptGap === true) await acceptKnown(store, startsAt, tell);
     tell(`queue: bound to the slot ${names.slot}, generation ${installation.generation}`);
   } else {
     const wanted = { state: fresh, environment, slot: names.slot };
@@ -83,6 +88,28 @@ export async function performSetup(
     tell(`queue: bound anew to the slot ${names.slot}, generation ${installation.generation}`);
   }
   tell(`Changes committed from ${formatLsn(startsAt)} on are captured. Next: walhook check, walhook run`);
+}
+
+/** All fits, perhaps again: what was found before is accepted all the same. */
+async function acceptKnown(store: QueueStore, startsAt: Lsn, tell: (text: string) => void): Promise<void> {
+  const gaps = await acceptGaps(store, startsAt, Date.now());
+  if (gaps.length === 0) tell('note: there is no Gap to accept');
+  for (const gap of gaps) tell(`gap: ${describeGap(gap)}`);
+}
+
+/** Webhooks kept as rows before the slot could tell of them are told of now. */
+async function resendRows(client: Client, statement: string | null): Promise<void> {
+  if (statement === null) return;
+  try {
+    await client.query(statement);
+  } catch (error) {
+    if (causeCode(error) !== '42501') throw error;
+    throw new WalhookError(
+      'SETUP_PRIVILEGE',
+      'expected to be allowed to send the rows of walhook.webhook through the slot, found that it is not',
+      { cause: error, remedy: `as a role that may write walhook.webhook: ${statement}` },
+    );
+  }
 }
 
 /** A slot is made only where none is remembered: one that is gone took Changes with it. */

@@ -24,6 +24,8 @@ export interface SetupPlan {
   readonly refused: readonly string[];
   /** What was left out or found different, for people. */
   readonly notes: readonly string[];
+  /** Sends the rows of walhook.webhook through the slot, last of all; null where they have gone through it. */
+  readonly resendRows: string | null;
 }
 
 export interface SetupWish {
@@ -49,6 +51,12 @@ export interface SetupWish {
 
 /** Marks a publication as ours: teardown drops no other. */
 export const PUBLICATION_COMMENT = 'Made by walhook setup.';
+
+/**
+ * The daemon knows of webhooks kept as rows what came through its slot, in the order of the stream, and nothing
+ * else. Rows from before the slot, or before their table was published, are sent through it as updates of nothing.
+ */
+export const RESEND_ROWS = 'update walhook.webhook set name = name;';
 
 export function planSetup(state: DatabaseState, wish: SetupWish): SetupPlan {
   const refused: string[] = [];
@@ -78,7 +86,7 @@ export function planSetup(state: DatabaseState, wish: SetupWish): SetupPlan {
   if (wish.only.includes('slot')) {
     sections.push({ name: 'slot', needs: 'a role with REPLICATION', statements: planSlot(state, wish) });
   }
-  return { sections, refused, notes };
+  return { sections, refused, notes, resendRows: resendsRows(state, wish) ? RESEND_ROWS : null };
 }
 
 /** From 17 on the slot follows to standbys that synchronise slots; elsewhere that costs nothing. */
@@ -141,8 +149,25 @@ function planPublication(
 }
 
 function planSchema(state: DatabaseState, wish: SetupWish): string[] {
-  const grant = `grant usage on schema walhook to ${ident(wish.role)};\ngrant select, insert, update, delete on walhook.installation to ${ident(wish.role)};\ngrant select on walhook.health to ${ident(wish.role)};`;
-  return state.hasHelpers ? [] : [wish.schemaSql.trim(), grant];
+  const role = ident(wish.role);
+  const grant = `grant usage on schema walhook to ${role};\ngrant select, insert, update, delete on walhook.installation, walhook.webhook to ${role};\ngrant select on walhook.health, walhook.webhooks to ${role};`;
+  return [...(state.hasHelpers ? [] : [wish.schemaSql.trim(), grant]), ...publishRows(state, wish)];
+}
+
+function publishRows(state: DatabaseState, wish: SetupWish): string[] {
+  const isThere = state.publication !== null || wish.only.includes('publication');
+  if (!isThere || state.publication?.isAllTables === true || state.webhookRows === 'published') return [];
+  return [`alter publication ${ident(wish.publication)} add table walhook.webhook;`];
+}
+
+/** Whether rows of walhook.webhook may be there that the slot has not sent. */
+function resendsRows(state: DatabaseState, wish: SetupWish): boolean {
+  const isNewlyPublished =
+    wish.only.includes('schema') &&
+    (publishRows(state, wish).length > 0 || (state.publication?.isAllTables === true && !state.hasHelpers));
+  const isNewSlot = wish.only.includes('slot') && planSlot(state, wish).length > 0;
+  const isThere = wish.only.includes('schema') || state.webhookRows !== 'missing';
+  return isThere && (isNewlyPublished || isNewSlot);
 }
 
 /** The tables that were asked for. */

@@ -8,14 +8,14 @@ import type { Client } from 'pg';
 import { WalhookError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import { formatPosition } from '../enqueue/position.ts';
-import { describeGap, type Gap, newGapId, putGap, readGaps, UNKNOWN_BOUND } from '../queue/historyGaps.ts';
+import { describeGap, type FoundGap, type Gap, type GapKind, gapOfAll, openGaps } from '../queue/gaps.ts';
 import type { Installation, QueueStore, StoreState } from '../queue/store.ts';
-import { compareHistory, type FoundGap, type HistoryOptions, publishedTables } from './history.ts';
+import { compareHistory, type HistoryOptions, type Parting, publishedTables } from './history.ts';
 import { LOST_QUEUE_REMEDY, newInstallation, SCHEMA_VERSION, type ServerIdentity } from './installation.ts';
 import type { DatabaseState } from './state.ts';
 
 /** What no longer fits. `foreign`: the database is not the recorded one. */
-export type Misfit = { readonly kind: 'foreign' | 'gap' } & FoundGap;
+export type Misfit = { readonly kind: 'foreign' | 'gap' } & Parting;
 
 const ADOPT_REMEDY =
   'check postgres.url and environment; if this database is to be watched by this walhook from now on: walhook setup --adopt';
@@ -60,24 +60,14 @@ export async function findMisfit(
   return found === null ? null : { kind: 'gap', ...found };
 }
 
-async function gap(
-  options: HistoryOptions,
-  reason: Gap['reason'],
-  generation: string,
-  to: Lsn,
-): Promise<Gap> {
-  return {
-    id: newGapId(),
-    reason,
+async function gap(options: HistoryOptions, kind: GapKind, generation: string, to: Lsn): Promise<FoundGap> {
+  return gapOfAll(kind, {
     generation,
-    webhook: null,
-    from: UNKNOWN_BOUND,
-    to: { ...UNKNOWN_BOUND, lsn: formatLsn(to) },
-    counts: null,
+    lastLsn: formatLsn(to),
     tables: await publishedTables(options.client, options.publication),
-    detectedAtMs: options.nowMs,
-    acceptedAtMs: null,
-  };
+    openedMs: options.nowMs,
+    closedMs: options.nowMs,
+  });
 }
 
 /** Throws what does not fit, unless the one who asks has accepted it. */
@@ -90,7 +80,7 @@ export function refuseMisfit(
   const remedy =
     misfit.kind === 'foreign'
       ? ADOPT_REMEDY
-      : misfit.gap.reason === 'queue_lost'
+      : misfit.gap.kind === 'queue_lost'
         ? LOST_QUEUE_REMEDY
         : undefined;
   throw new WalhookError(misfit.code, text, { remedy });
@@ -115,23 +105,34 @@ export async function rebind(
     queueId: bound?.queueId ?? made.queueId,
     generation: randomBytes(4).toString('hex'),
   };
-  await store.rebind(installation, formatPosition({ lsn: startsAt, index: 0 }));
-  const gaps = await closeGaps(store, misfit.gap, startsAt, nowMs);
+  const position = formatPosition({ lsn: startsAt, index: 0 });
+  if (bound !== null) {
+    // Before the position moves, so that nothing that happens here leaves the Gap untold.
+    await store.initialise(bound, position);
+    await recordOnce(store, misfit.gap);
+  }
+  await store.rebind(installation, position);
+  if (bound === null) await recordOnce(store, misfit.gap);
+  const gaps = await acceptGaps(store, startsAt, nowMs);
   await recordInstallation(client, installation);
   return { installation, gaps };
 }
 
-async function closeGaps(store: QueueStore, found: Gap, startsAt: Lsn, nowMs: number): Promise<Gap[]> {
-  const open = (await readGaps(store)).filter((gap) => gap.acceptedAtMs === null && gap.webhook === null);
-  const isKnown = open.some((gap) => gap.reason === found.reason && gap.generation === found.generation);
-  const closed: Gap[] = [];
-  for (const gap of isKnown ? open : [...open, found]) {
-    const to = gap.to ?? { lsn: formatLsn(startsAt), atMs: nowMs, eventId: null };
-    const done = { ...gap, to, acceptedAtMs: nowMs };
-    await putGap(store, done);
-    closed.push(done);
-  }
-  return closed;
+/** Settles the Gaps that concern every Webhook. Those that were still growing end where capturing goes on. */
+export async function acceptGaps(store: QueueStore, startsAt: Lsn, nowMs: number): Promise<readonly Gap[]> {
+  const open = (await openGaps(store)).filter((gap) => gap.webhook === null);
+  const end = { lsn: formatLsn(startsAt), atMs: nowMs };
+  for (const { id } of open) await store.settleGap(id, nowMs, end);
+  const ids = open.map(({ id }) => id);
+  return (await store.gaps()).filter(({ id }) => ids.includes(id)).toReversed();
+}
+
+/** What a daemon has recorded already is not recorded again, though the slot may stand elsewhere by now. */
+async function recordOnce(store: QueueStore, found: FoundGap): Promise<void> {
+  const isKnown = (await openGaps(store)).some(
+    (gap) => gap.webhook === null && gap.kind === found.kind && gap.generation === found.generation,
+  );
+  if (!isKnown) await store.recordGap(found);
 }
 
 /** Writes the binding into the watched database, where the helper schema is there. */

@@ -2,7 +2,7 @@
 import type { ClientBase, Pool } from 'pg';
 import type { Installation } from '../queue/store.ts';
 import { readSlot, type SlotState } from '../replication/slot.ts';
-import { readIdentity, readInstallation, type ServerIdentity } from './installation.ts';
+import { readIdentity, readInstallation, SCHEMA_VERSION, type ServerIdentity } from './installation.ts';
 
 export interface TableState {
   readonly schema: string;
@@ -53,8 +53,10 @@ export interface DatabaseState {
   /** A standby; absent: a primary. */
   readonly isInRecovery?: boolean;
   readonly hasSchema: boolean;
-  /** The helper schema's table and functions are there. */
+  /** The helper schema's table and functions are there, in this version or a newer one. */
   readonly hasHelpers: boolean;
+  /** The table walhook.webhook, and whether its Changes come through the slot. */
+  readonly webhookRows: 'missing' | 'unpublished' | 'published';
   readonly installation: Installation | null;
   readonly slot: SlotState;
   /** Tables that walhook.track has put triggers on. */
@@ -73,6 +75,7 @@ interface ServerRow {
   in_recovery: boolean;
   has_schema: boolean;
   has_helpers: boolean;
+  webhook_rows: DatabaseState['webhookRows'];
 }
 
 const SERVER = `
@@ -91,7 +94,14 @@ const SERVER = `
     to_regnamespace('walhook') is not null as has_schema,
     to_regclass('walhook.installation') is not null
       and to_regprocedure('walhook.set_context(text,text)') is not null
-      and to_regprocedure('walhook.mute()') is not null as has_helpers
+      and to_regclass('walhook.webhook') is not null
+      and coalesce(substring(pg_catalog.obj_description(to_regnamespace('walhook')::oid, 'pg_namespace') from 'version ([0-9]+)')::int, 1)
+        >= ${SCHEMA_VERSION} as has_helpers,
+    case when to_regclass('walhook.webhook') is null then 'missing'
+      when exists (
+        select from pg_catalog.pg_publication_tables
+        where pubname = $1 and schemaname = 'walhook' and tablename = 'webhook'
+      ) then 'published' else 'unpublished' end as webhook_rows
   from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 const PUBLICATION = `
@@ -166,7 +176,8 @@ const TRACKED = `
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_proc p on p.oid = t.tgfoid
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-  where n.nspname = 'walhook' and not t.tgisinternal and t.tgparentid = 0
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  where n.nspname = 'walhook' and not t.tgisinternal and t.tgparentid = 0 and c.relnamespace <> n.oid
   order by 1`;
 
 const IDENTITIES = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const;
@@ -180,7 +191,7 @@ export interface Names {
 }
 
 export async function readDatabaseState(client: ClientBase | Pool, names: Names): Promise<DatabaseState> {
-  const server = (await client.query<ServerRow>(SERVER)).rows[0];
+  const server = (await client.query<ServerRow>(SERVER, [names.publication])).rows[0];
   const identity = await readIdentity(client);
   return {
     identity,
@@ -199,6 +210,7 @@ export async function readDatabaseState(client: ClientBase | Pool, names: Names)
     isInRecovery: server?.in_recovery ?? false,
     hasSchema: server?.has_schema ?? false,
     hasHelpers: server?.has_helpers ?? false,
+    webhookRows: server?.webhook_rows ?? 'missing',
     installation: await readInstallation(client, names.slot),
     slot: await readSlot(client, names.slot),
     tracked: (await client.query<{ name: string }>(TRACKED)).rows.map((row) => row.name),

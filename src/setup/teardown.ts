@@ -55,7 +55,24 @@ export async function planTeardown(
   }
   statements.push(...(await planIdentityRestore(client)));
   if (state.hasSchema) statements.push('drop schema walhook cascade;');
+  if (state.hasSchema && (await isEditorOurs(client))) statements.push(DROP_EDITOR);
   return { losses, statements, notes };
+}
+
+/** The role belongs to the whole server: it stays where another database uses it. */
+const DROP_EDITOR = `do $body$
+begin
+  drop role walhook_editor;
+exception when dependent_objects_still_exist or insufficient_privilege or undefined_object then null;
+end
+$body$;`;
+
+async function isEditorOurs(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ ours: boolean }>(
+    `select shobj_description(oid, 'pg_authid') = $1 as ours from pg_catalog.pg_roles where rolname = 'walhook_editor'`,
+    [PUBLICATION_COMMENT],
+  );
+  return rows[0]?.ours === true;
 }
 
 async function countWaiting(store: QueueStore | null): Promise<number> {

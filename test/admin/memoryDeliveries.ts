@@ -103,6 +103,7 @@ export function memoryDeliveries(): MemoryDeliveries {
   const store: Partial<QueueStore> = {
     kind: 'postgres',
     deliveries: inspect as InspectStore,
+    state: async () => null,
     counts: () => answer(counts),
     pause: (webhook) =>
       answer(() => {

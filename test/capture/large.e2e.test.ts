@@ -35,6 +35,8 @@ async function withDaemon(
   const events = ['created', 'updated', 'deleted'];
   await using folder = await configFolder({
     environment: 'test',
+    // What capturing takes, without the server of the page.
+    admin: false,
     postgres: { url: database.url, slot: `slot_${randomBytes(5).toString('hex')}` },
     queue: queue.section,
     ...config,

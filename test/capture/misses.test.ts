@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { keepMisses, type Miss, MissLog, readMisses } from '../../src/capture/misses.ts';
+import { keepMisses, type Miss, MissLog, type MissStore, readMisses } from '../../src/capture/misses.ts';
 import { SILENT } from '../../src/core/logger.ts';
-import type { NoteStore } from '../../src/queue/notes.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { createSealer } from '../../src/queue/seal.ts';
 import { ManualClock, settled } from '../helpers/clock.ts';
 
 const miss = (key: string | number, more: Partial<Miss> = {}): Miss => ({
@@ -15,7 +16,8 @@ const miss = (key: string | number, more: Partial<Miss> = {}): Miss => ({
   ...more,
 });
 
-class Notes implements NoteStore {
+class Notes implements MissStore {
+  readonly sealer = createSealer([new Secret('0123456789abcdef')]);
   readonly texts = new Map<string, string>();
   writes = 0;
   isDown = false;
@@ -115,6 +117,8 @@ describe('keeping them in the store', () => {
     stop.abort();
     await keeping;
     const keys = (await readMisses(store, 'w')).get('w')?.map(({ key }) => key);
+    // What was there before there was a key is read, what is written is sealed.
+    expect(store.texts.get('miss:w')).toMatch(/^sealed1:[A-Za-z0-9+/:=]+$/);
     expect(keys).toEqual(['before', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'last']);
   });
 

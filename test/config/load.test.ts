@@ -176,12 +176,21 @@ webhooks:
     expect(found[0]).toContain(message);
   });
 
-  it.each([
-    ['rows: {}', 'rows'],
-    ['secrets: {}', 'secrets'],
-  ])('refuses a planned key by its name: %s', (text, path) => {
-    expect(mistakes(services + text)).toEqual([`3 ${path}: is not available yet in this version of walhook`]);
+  it('says where webhooks kept as rows may go, and which secrets they may name', () => {
+    expect(load(services).loaded?.config).toMatchObject({ rows: { allow_hosts: ['*'] }, secrets: {} });
+    const { rows, secrets } = load(
+      `${services}rows: {allow_hosts: [Hooks.Example.com, "*.example.com"]}\nsecrets: {slack: one, two: [a, b]}`,
+    ).loaded?.config ?? { rows: null, secrets: {} };
+    expect(rows).toEqual({ allow_hosts: ['hooks.example.com', '*.example.com'] });
+    expect(Object.keys(secrets)).toEqual(['slack', 'two']);
+    expect(JSON.stringify(secrets)).not.toContain('one');
   });
+
+  it.each([
+    'rows: {allow_hosts: ["a.*.com"]}',
+    'rows: {allow_hosts: ["https://a.com"]}',
+    'secrets: {"a b": x}',
+  ])('refuses %s', (text) => expect(mistakes(services + text)).toHaveLength(1));
 
   it('bounds what waits and what is kept, by default and as it is told', () => {
     expect(load(services).loaded?.config).toMatchObject({

@@ -15,6 +15,7 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
+import { ALL_SILENT } from '../queue/stores.ts';
 import { deliveries, deliverTarget, guard } from './webhooks.ts';
 
 const INSTALLATION = {
@@ -244,8 +245,7 @@ describe.each(QUEUE_KINDS)('delivering from the %s queue', (kind) => {
     async () => {
       await using queue = await prepared();
       await queue.enqueue({ w: deliveries(4, systemClock.now()) });
-      const longAgo = systemClock.now() - 60_000;
-      await queue.store.heartbeat('dead', longAgo, 10_000);
+      await queue.store.heartbeat('dead', 10_000);
       const { jobs } = await queue.store.claim({
         webhook: 'w',
         process: 'dead',
@@ -255,6 +255,7 @@ describe.each(QUEUE_KINDS)('delivering from the %s queue', (kind) => {
       const job = jobs[0];
       if (job === undefined) throw new Error('no job');
       await queue.store.report('dead', [{ job, index: 2, outcome: { kind: 'delivered' }, isLast: false }]);
+      await queue.store.heartbeat('other', ALL_SILENT);
       await queue.start([deliverTarget('w', queue.sink.url)]);
       await until(async () => (await queue.counts()).deliveredTotal === 4);
       expect(queue.sink.received.map((one) => one.body)).toEqual(
@@ -284,15 +285,13 @@ describe.each(QUEUE_KINDS)('delivering from the %s queue', (kind) => {
     expect(await queue.counts()).toEqual(once);
   });
 
-  // Whether a process lives is told by the wall clocks of two machines: ten seconds apart, each takes the
-  // other's jobs from its hands.
-  it.skipIf(isSkipped).fails('leaves its jobs to a process whose clock is behind', async () => {
+  it.skipIf(isSkipped)('leaves its jobs to a process whose clock is behind', async () => {
     await using queue = await prepared();
     await queue.enqueue({ w: deliveries(1, systemClock.now()) });
     const slowClock = systemClock.now() - 15_000;
-    await queue.store.heartbeat('behind', slowClock, 10_000);
+    await queue.store.heartbeat('behind', 10_000);
     await queue.store.claim({ webhook: 'w', process: 'behind', maxJobs: 5, nowMs: slowClock });
-    await queue.store.heartbeat('right', systemClock.now(), 10_000);
+    await queue.store.heartbeat('right', 10_000);
     expect(await queue.counts()).toMatchObject({ active: 1, waiting: 0 });
   });
 });

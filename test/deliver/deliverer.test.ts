@@ -38,6 +38,7 @@ async function delivering(
 ): Promise<Delivering> {
   const clock = more.shared?.clock ?? new ManualClock();
   const store = more.shared?.store ?? new MemoryStore();
+  store.now = () => clock.now();
   const sink = await openSink();
   const held: ((status: number) => void)[] = [];
   sink.answerWith((_request, response) => {
@@ -516,7 +517,7 @@ describe('stopping', () => {
     await until(() => of.held() === 1);
     const stopped = of.stop();
     await of.clock.advance(11_000);
-    await of.store.heartbeat('p2', of.clock.now(), 10_000);
+    await of.store.heartbeat('p2', 10_000);
     const owners = of.store.open().map(({ owner }) => owner);
     await of.answerOne();
     await stopped;

@@ -25,6 +25,8 @@ export class MemoryStore implements DeliverStore {
   jobs: Job[] = [];
   /** Asked before each operation. */
   fault: (operation: Operation, process: string) => Fault | null = () => null;
+  /** The server's clock. */
+  now: () => number = () => 0;
   readonly #seen = new Map<string, number>();
   readonly #callbacks: ((webhooks: readonly string[]) => void)[] = [];
   readonly #flows = new Map<string, string>();
@@ -61,8 +63,9 @@ export class MemoryStore implements DeliverStore {
     }));
   }
 
-  heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
+  heartbeat(process: string, ttlMs: number): Promise<void> {
     return this.#perform('heartbeat', process, () => {
+      const nowMs = this.now();
       this.#seen.set(process, nowMs);
       for (const [other, seenMs] of this.#seen) {
         if (seenMs >= nowMs - ttlMs) continue;

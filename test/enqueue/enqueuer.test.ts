@@ -161,6 +161,27 @@ describe('flushing', () => {
     expect(settledLsns).toEqual([110n, 210n]);
   });
 
+  it('stores definitions with the position that comes after they were published, never with one before', async () => {
+    const published: string[] = [];
+    const { enqueuer, store } = opened({ onPublished: (definitions) => published.push(definitions) });
+    enqueuer.add('w', delivery());
+    enqueuer.advance(at(110), end(110));
+    // A row of webhooks is read at 120.3, before what was read until 110 is on its way.
+    enqueuer.publish('first');
+    enqueuer.flush();
+    expect(store.flushes.map(({ definitions }) => definitions)).toEqual([null]);
+    await store.answer();
+    enqueuer.flush();
+    expect(store.flushes).toHaveLength(1);
+    enqueuer.publish('second');
+    enqueuer.advance(at(120, 4), null);
+    enqueuer.flush();
+    expect(store.flushes[1]).toMatchObject({ to: formatPosition(at(120, 4)), definitions: 'second' });
+    expect(published).toEqual([]);
+    await store.answer();
+    expect(published).toEqual(['second']);
+  });
+
   it('begins at the first with the definitions, once', async () => {
     const { enqueuer, store, positions } = opened({ definitions: '{"v":1}' });
     enqueuer.flush();

@@ -6,7 +6,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { OwnServices } from '../../src/deliver/addresses/ownServices.ts';
 import { systemResolve } from '../../src/deliver/connector.ts';
 import { Alerts } from '../../src/observe/alerts.ts';
-import { newGapId, putGap, UNKNOWN_BOUND } from '../../src/queue/historyGaps.ts';
+import { gapOfAll } from '../../src/queue/gaps.ts';
 import type { QueueStore } from '../../src/queue/store.ts';
 import { createQueue } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
@@ -74,18 +74,7 @@ describe('an alert', () => {
     const stop = new AbortController();
     try {
       await store.initialise(INSTALLATION, 'pos-0');
-      await putGap(store, {
-        id: newGapId(),
-        reason: 'slot_lost',
-        generation: '0badcafe',
-        webhook: null,
-        from: UNKNOWN_BOUND,
-        to: null,
-        counts: null,
-        tables: ['public.orders'],
-        detectedAtMs: 1,
-        acceptedAtMs: null,
-      });
+      await store.recordGap(gapOfAll('slot_lost', { tables: ['public.orders'], openedMs: 1 }));
       sink.answerWith((_request, response) => {
         response.statusCode = sink.received.length < 2 ? 500 : 200;
         response.end();
@@ -120,6 +109,8 @@ describe('an alert', () => {
       lastLsn: '0/3C',
       firstMs: 1,
       lastMs: 2,
+      generation: null,
+      tables: [],
       models: { orders: 35 },
       openedMs: 1,
       closedMs: 2,
@@ -134,7 +125,12 @@ describe('an alert', () => {
       stop.abort();
       await watching;
       expect(sink.events()).toMatchObject([
-        { alert: 'overflow', message: 'w: overflow, 35 Deliveries from 0/1A to 0/3C' },
+        {
+          alert: 'overflow',
+          message: expect.stringMatching(
+            /^\d+ overflow: 35 Deliveries of orders for w from 0\/1A .* to 0\/3C /,
+          ),
+        },
       ]);
     } finally {
       await store.close();

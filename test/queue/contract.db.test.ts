@@ -9,6 +9,7 @@ import { RedisStore } from '../../src/queue/redis/redisStore.ts';
 import type { ClaimedJob, Flush, Installation, Outcome, QueueStore, Report } from '../../src/queue/store.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { until } from '../helpers/until.ts';
+import { ALL_SILENT } from './stores.ts';
 
 const installation: Installation = {
   queueId: 'q',
@@ -214,13 +215,13 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
 
   it.skipIf(isSkipped)('remembers which Deliveries of a job are done when its process dies', async () => {
     await using queue = await prepared();
-    await queue.store.heartbeat('p1', 1_000, 10_000);
+    await queue.store.heartbeat('p1', 10_000);
     await queue.flush({ w: [delivery(), delivery(), delivery()] });
     const job = (await queue.claim('w', 'p1')).jobs[0] as ClaimedJob;
     await queue.store.report('p1', [{ job, index: 1, outcome: { kind: 'delivered' }, isLast: false }]);
-    await queue.store.heartbeat('p2', 11_000, 10_000);
+    await queue.store.heartbeat('p2', 10_000);
     expect((await queue.claim('w', 'p2')).jobs).toEqual([]);
-    await queue.store.heartbeat('p2', 11_001, 10_000);
+    await queue.store.heartbeat('p2', ALL_SILENT);
     const again = (await queue.claim('w', 'p2')).jobs;
     expect(again).toMatchObject([{ id: job.id, done: 0b010 }]);
     expect((await queue.store.counts()).get('w')).toMatchObject({ waiting: 0, active: 2, deliveredTotal: 1 });

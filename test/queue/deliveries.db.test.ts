@@ -453,6 +453,28 @@ describe.each(STORE_KINDS)('Deliveries in the %s queue', (kind) => {
     );
   });
 
+  it.skipIf(isSkipped)('seal what of an Event is frozen in another format too', async () => {
+    const policy = { payloads: 'full', sealer: createSealer([new Secret('0123456789abcdef')]) } as const;
+    await using queue = await prepareStore(kind, policy);
+    const frozen = { format: 'netbox', snapshots: '{"prechange":{"name":"confidential"}}' } as const;
+    const all = [1, 2, 3].map((place) => deliveryAt(place, { frozen }));
+    const [failed, retried, waiting] = all as [QueuedDelivery, QueuedDelivery, QueuedDelivery];
+    await queue.end('w', [failed], FAILED, FAILURE);
+    await queue.end('w', [retried], { kind: 'retry', attempts: 1, dueMs: 1 }, FAILURE);
+    await queue.store.enqueue('v', waiting);
+    await queue.flush({ w: [waiting] });
+    expect(await queue.everything()).not.toContain('confidential');
+    await queue.store.deliveries.resend({ webhook: 'w', state: 'failed' }, NOW);
+    const jobs = [...(await queue.claim('w')), ...(await queue.claim('v'))];
+    const read = jobs.flatMap((job) => job.deliveries);
+    expect(read).toHaveLength(4);
+    expect(read.every((one) => one.frozen?.snapshots === frozen.snapshots)).toBe(true);
+    // What was stored before there was a key is read with one.
+    const plain = await queue.sibling({ payloads: 'full', sealer: createSealer([]) });
+    await plain.enqueue('u', waiting);
+    expect((await queue.claim('u'))[0]?.deliveries).toEqual([waiting]);
+  });
+
   it.skipIf(isSkipped)('keep what log.payloads says', async () => {
     const sealer = createSealer([]);
     await using queue = await prepareStore(kind, { payloads: 'metadata', sealer });

@@ -15,7 +15,7 @@ describe.each(QUEUE_KINDS)('a Webhook on %s', (kind) => {
     const { store, fence } = stores;
     const batches = toBatches(webhook, deliveries(2, 1_000));
     await store.flush({ fence, from: 'pos-0', to: 'pos-1', batches, failed: [], definitions: null });
-    await store.heartbeat('host:1', 1_000, 10_000);
+    await store.heartbeat('host:1', 10_000);
     expect(await store.dueWebhooks(2_000)).toEqual([webhook]);
     const { jobs } = await store.claim({ webhook, process: 'host:1', maxJobs: 8, nowMs: 2_000 });
     expect(jobs.map((job) => job.deliveries.length)).toEqual([2]);
@@ -41,7 +41,7 @@ describe('keys in Redis', () => {
       const batches = toBatches('w', deliveries(3, 1_000));
       await store.flush({ fence, from: 'pos-0', to: 'pos-1', batches, failed: [], definitions: '{}' });
       await store.putNote('a note', 'its text');
-      await store.heartbeat('p', 1_000, 10_000);
+      await store.heartbeat('p', 10_000);
       await store.swapFlow('w', null, '{}');
       const { jobs } = await store.claim({ webhook: 'w', process: 'p', maxJobs: 1, nowMs: 2_000 });
       const [job] = jobs;

@@ -1,14 +1,5 @@
-/** Notes, Gaps and binding anew: one list of facts over both backends. */
+/** Notes and binding anew: one list of facts over both backends. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  describeGap,
-  type Gap,
-  newGapId,
-  putGap,
-  readGaps,
-  recordGap,
-  UNKNOWN_BOUND,
-} from '../../src/queue/historyGaps.ts';
 import type { Installation, QueueStore } from '../../src/queue/store.ts';
 import { createQueue, isQueueMissing, QUEUE_KINDS, type TestQueue } from '../helpers/queue.ts';
 import { openStore } from '../helpers/stores.ts';
@@ -21,20 +12,6 @@ const installation: Installation = {
   database: 'db',
   slot: 'walhook',
 };
-
-const gap = (more: Partial<Gap> = {}): Gap => ({
-  id: newGapId(),
-  reason: 'slot_lost',
-  generation: '0badcafe',
-  webhook: null,
-  from: { lsn: '0/10', atMs: 0, eventId: null },
-  to: null,
-  counts: null,
-  tables: ['public.orders'],
-  detectedAtMs: 1,
-  acceptedAtMs: null,
-  ...more,
-});
 
 describe.each(QUEUE_KINDS)('the notes of the %s queue', (kind) => {
   const isSkipped = isQueueMissing(kind);
@@ -84,17 +61,6 @@ describe.each(QUEUE_KINDS)('the notes of the %s queue', (kind) => {
     expect(tries.filter(Boolean)).toHaveLength(1);
   });
 
-  it.skipIf(isSkipped)('hold Gaps, each found once however often it is met', async () => {
-    const first = await recordGap(store, gap());
-    const again = await recordGap(store, gap({ detectedAtMs: 9 }));
-    expect(again.id).toBe(first.id);
-    await recordGap(store, gap({ webhook: 'w', reason: 'overflow', counts: { orders: 3 }, detectedAtMs: 2 }));
-    expect((await readGaps(store)).map(({ reason }) => reason)).toEqual(['slot_lost', 'overflow']);
-    await putGap(store, { ...first, acceptedAtMs: 5, to: { ...UNKNOWN_BOUND, lsn: '0/20' } });
-    const fresh = await recordGap(store, gap({ detectedAtMs: 10 }));
-    expect(fresh.id).not.toBe(first.id);
-  });
-
   it.skipIf(isSkipped)('outlive a binding anew, which takes position and fence', async () => {
     const fence = await store.takeFence();
     await store.putNote('kept', 'yes');
@@ -105,19 +71,5 @@ describe.each(QUEUE_KINDS)('the notes of the %s queue', (kind) => {
       installation: { generation: '0000beef' },
     });
     expect((await store.notes('kept')).get('kept')).toBe('yes');
-  });
-});
-
-describe('a Gap', () => {
-  it('is described in one sentence', () => {
-    const to = { lsn: '0/20', atMs: 1_000, eventId: null };
-    expect(describeGap(gap({ id: '01234567', to }))).toBe(
-      '01234567 slot_lost: Changes of public.orders from 0/10 (1970-01-01T00:00:00.000Z) to 0/20 (1970-01-01T00:00:01.000Z) were not delivered',
-    );
-    expect(
-      describeGap(
-        gap({ id: '01234567', webhook: 'w', counts: { a: 1, b: 2 }, tables: [], from: UNKNOWN_BOUND }),
-      ),
-    ).toBe('01234567 slot_lost: 3 Events for w from an unknown position to now were not delivered');
   });
 });

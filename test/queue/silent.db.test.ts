@@ -17,8 +17,8 @@ describe.each(QUEUE_KINDS)('a store on %s that does not answer', (kind) => {
       const store = await openQueue(location, systemClock);
       const other = await openQueue(location, systemClock);
       try {
-        await store.heartbeat('p', Date.now(), 10_000);
-        await other.heartbeat('q', Date.now(), 10_000);
+        await store.heartbeat('p', 10_000);
+        await other.heartbeat('q', 10_000);
         proxy.freeze();
         const askedMs = performance.now();
         await expect(store.dueWebhooks(Date.now())).rejects.toMatchObject({ code: 'QUEUE_UNREACHABLE' });

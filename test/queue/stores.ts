@@ -70,6 +70,9 @@ export function attempt(more: Partial<AttemptRecord> = {}): AttemptRecord {
   };
 }
 
+/** A time to live by which every other process counts as silent. */
+export const ALL_SILENT = -60_000;
+
 export const FAILURE = attempt({ status: 503, error: 'status', detail: 'HTTP 503' });
 export const DELIVERED: Outcome = { kind: 'delivered' };
 export const FAILED = {

@@ -13,14 +13,16 @@ describe.each(STORE_KINDS)('the %s queue', (kind) => {
   it.skipIf(isStoreMissing(kind))('tells who works on it, and with how many jobs', async () => {
     await using queue = await prepareStore(kind);
     expect(await queue.store.workers()).toEqual([]);
-    await queue.store.heartbeat('b', 2_000, 10_000);
-    await queue.store.heartbeat('a', 3_000, 10_000);
+    await queue.store.heartbeat('b', 10_000);
+    await queue.store.heartbeat('a', 10_000);
     await queue.flush({ w: deliveriesAt(1, 60) });
     await queue.claim('w', 'a');
     expect(await queue.store.workers()).toEqual([
-      { process: 'a', seenMs: 3_000, jobs: 3 },
-      { process: 'b', seenMs: 2_000, jobs: 0 },
+      { process: 'a', seenMs: expect.any(Number), jobs: 3 },
+      { process: 'b', seenMs: expect.any(Number), jobs: 0 },
     ]);
+    const [seen] = await queue.store.workers();
+    expect(Math.abs((seen?.seenMs ?? 0) - Date.now())).toBeLessThan(60_000);
   });
 
   it.skipIf(isStoreMissing(kind))('tells the commit time of the oldest job, until it has ended', async () => {
@@ -33,7 +35,7 @@ describe.each(STORE_KINDS)('the %s queue', (kind) => {
         ['w', 7_000],
       ]),
     );
-    await queue.store.heartbeat('p1', 1e12, 10_000);
+    await queue.store.heartbeat('p1', 10_000);
     const [first] = await queue.claim('w');
     if (first === undefined) throw new Error('no job');
     await queue.store.report('p1', reports(first, DELIVERED));

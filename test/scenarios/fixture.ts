@@ -53,7 +53,7 @@ export interface Configuration {
 export interface StatusJson {
   readonly generation: string;
   readonly slot: Readonly<Record<string, unknown>> & { readonly active_pid: number | null };
-  readonly gaps?: readonly { readonly id: string; readonly reason: string }[];
+  readonly gaps?: readonly { readonly id: number; readonly kind: string }[];
 }
 
 export async function openScenario(options: ScenarioOptions = {}): Promise<Scenario> {

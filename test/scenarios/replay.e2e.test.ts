@@ -100,6 +100,8 @@ describe('a replay', () => {
       const times = { firstMs: null, lastMs: null, openedMs: 1, closedMs: 2, settledMs: null };
       const webhook = [...(await store.counts()).keys()][0] ?? 'ops';
       const id = await store.recordGap({
+        generation: null,
+        tables: [],
         kind: 'overflow',
         webhook,
         models: { op: 3 },

@@ -144,6 +144,6 @@ describe('a server of another history', () => {
     });
     const next = scenario.daemon();
     await until(() => next.log().some((entry) => entry['code'] === 'OTHER_HISTORY'), { what: next.output() });
-    expect((await scenario.status()).gaps).toMatchObject([{ reason: 'server_behind' }]);
+    expect((await scenario.status()).gaps).toMatchObject([{ kind: 'server_behind' }]);
   });
 });

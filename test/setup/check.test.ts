@@ -115,6 +115,7 @@ describe('check', () => {
       { store: null },
       /^walhook setup --only slot$/,
     ],
+    ['advice', 'HELPERS_OLD', { hasSchema: true, hasHelpers: false }, {}, /^walhook setup --only schema/],
     ['problem', 'SLOT_LOST', { slot: NO_SLOT }, {}, /^walhook setup --accept-gap$/],
     ['problem', 'SLOT_LOST', { slot: { ...SLOT, walStatus: 'lost' } }, {}, /^walhook setup --accept-gap$/],
     ['problem', 'SLOT_FOREIGN', { slot: { ...SLOT, plugin: 'wal2json' } }, {}, /another postgres\.slot/],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Gap, UNKNOWN_BOUND } from '../../src/queue/historyGaps.ts';
+import { type Gap, gapOfAll } from '../../src/queue/gaps.ts';
 import type { SlotHealth } from '../../src/replication/slotHealth.ts';
 import { walBudget } from '../../src/replication/walBudget.ts';
 import { checkDatabase } from '../../src/setup/check.ts';
@@ -34,18 +34,7 @@ const budget = (retainedBytes: number) =>
     safeWalBytes: null,
     bytesPerSecond: null,
   });
-const gap: Gap = {
-  id: '01234567',
-  reason: 'slot_lost',
-  generation: '0badcafe',
-  webhook: null,
-  from: UNKNOWN_BOUND,
-  to: null,
-  counts: null,
-  tables: [],
-  detectedAtMs: 0,
-  acceptedAtMs: null,
-};
+const gap: Gap = { id: 1, ...gapOfAll('slot_lost', { tables: [], openedMs: 0 }) };
 const input = (more: Partial<SurroundingsInput> = {}): SurroundingsInput => ({
   state: databaseState(),
   surroundings: surroundings(),
@@ -137,7 +126,7 @@ describe('check looks around', () => {
     ['and finds a Gap', { gaps: [gap] }, [['GAP', 'advice']]],
     [
       'and finds a position that does not fit',
-      { misfit: { code: 'OTHER_HISTORY', message: 'x', gap: { ...gap, reason: 'server_behind' } } },
+      { misfit: { code: 'OTHER_HISTORY', message: 'x', gap: { ...gap, kind: 'server_behind' } } },
       [['OTHER_HISTORY', 'problem']],
     ],
     [

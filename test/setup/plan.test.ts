@@ -27,6 +27,7 @@ const fresh = (...tables: ReturnType<typeof tableState>[]) =>
   databaseState({
     publication: null,
     hasHelpers: false,
+    webhookRows: 'missing',
     hasSchema: false,
     installation: null,
     slot: NO_SLOT,

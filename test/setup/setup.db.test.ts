@@ -10,7 +10,7 @@ import { openQueue } from '../../src/queue/open.ts';
 import { ReplicationStream } from '../../src/replication/stream.ts';
 import { Catalog } from '../../src/represent/catalog.ts';
 import { checkDatabase } from '../../src/setup/check.ts';
-import { checkBinding } from '../../src/setup/installation.ts';
+import { checkBinding, SCHEMA_VERSION } from '../../src/setup/installation.ts';
 import { ident } from '../../src/setup/names.ts';
 import { deliveries } from '../deliver/webhooks.ts';
 import { configFolder } from '../helpers/command.ts';
@@ -24,7 +24,7 @@ const ORDERS = 'create table orders (id int primary key, v text)';
 async function objects({ client, database }: Fixture): Promise<Record<string, number>> {
   const { rows } = await client.query<Record<string, number>>(
     `select (select count(*)::int from pg_publication) as publications,
-       (select count(*)::int from pg_publication_tables) as tables,
+       (select count(*)::int from pg_publication_tables where schemaname <> 'walhook') as tables,
        (select count(*)::int from pg_namespace where nspname = 'walhook') as schemas,
        (select count(*)::int from pg_replication_slots where database = current_database()) as slots`,
   );
@@ -89,6 +89,56 @@ describe('setup', () => {
     ]).toEqual(before);
   });
 
+  it('brings a helper schema of an older version up to date, and keeps its rows', async () => {
+    await using of = await openFixture();
+    await of.client.query(ORDERS);
+    await of.setup();
+    await of.client.query(`
+      drop view walhook.health;
+      drop function walhook.mute();
+      drop table walhook.identity_before;
+      alter table walhook.installation drop column heartbeat_at, drop column wal_budget_bytes;
+      update walhook.installation set schema_version = 1;
+      comment on schema walhook is 'Helpers of walhook. Never watched; dropped by walhook teardown.'`);
+    const { installation } = await of.state();
+    expect(await of.state()).toMatchObject({ hasSchema: true, hasHelpers: false });
+    expect(await of.setup()).toContain('schema: brought up to date');
+    expect(await of.state()).toMatchObject({ hasHelpers: true, installation });
+    const { rows } = await of.client.query(
+      `select slot, heartbeat_at, (select schema_version from walhook.installation) as version,
+         to_regprocedure('walhook.mute()') is not null and to_regclass('walhook.identity_before') is not null as whole
+       from walhook.health`,
+    );
+    expect(rows).toEqual([{ slot: of.names.slot, heartbeat_at: null, version: SCHEMA_VERSION, whole: true }]);
+    expect(await of.setup()).toContain('schema: was there');
+    await of.client.query("comment on schema walhook is 'Helpers of walhook, version 99.'");
+    expect(await of.setup()).toContain('schema: was there');
+  });
+
+  it("brings a queue's store of an older version up to date, at the position it has", async () => {
+    await using of = await openFixture();
+    await of.client.query(ORDERS);
+    await of.setup();
+    const { url, prefix } = of.config.queue;
+    const queue = new Client({ connectionString: url.reveal() });
+    await queue.connect();
+    try {
+      const schema = `${prefix}_queue`;
+      await queue.query(`update ${schema}.store set format = 1`);
+      await queue.query(`alter table ${schema}.gap drop column tables, drop column generation`);
+      const server = { requireNoEviction: true };
+      await expect(of.store.inspectServer(server)).rejects.toMatchObject({ code: 'QUEUE_VERSION' });
+      const { installation, position } = (await of.store.state()) ?? {};
+      await of.client.query('insert into orders values (1)');
+      await of.setup({ acceptGap: true });
+      await of.store.inspectServer(server);
+      expect(await of.store.state()).toMatchObject({ installation, position });
+      expect(await of.store.gaps()).toEqual([]);
+    } finally {
+      await queue.end();
+    }
+  });
+
   it('adds what has come since', async () => {
     await using of = await openFixture({ tables: ['public.*'] });
     await of.client.query(ORDERS);
@@ -116,7 +166,7 @@ describe('setup', () => {
     const { rows } = await of.client.query<{ name: string }>(
       "select schemaname || '.' || tablename as name from pg_publication_tables",
     );
-    expect(rows.map(({ name }) => name)).toEqual(['public.orders']);
+    expect(rows.map(({ name }) => name)).toEqual(['public.orders', 'walhook.webhook']);
     expect((await of.state()).installation).toEqual((await of.store.state())?.installation);
   });
 

@@ -58,6 +58,7 @@ export function databaseState(more: Partial<DatabaseState> = {}): DatabaseState 
     tables: [tableState('orders', { isPublished: true, identity: 'full' })],
     hasSchema: true,
     hasHelpers: true,
+    webhookRows: 'published',
     installation: INSTALLATION,
     slot: SLOT,
     tracked: [],

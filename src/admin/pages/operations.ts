@@ -141,24 +141,29 @@ function link(name: string, state: string, count: number): Html {
 
 const GAP_TONES = { growing: 'bad', open: 'warn', settled: 'good' } as const;
 
+/** A lost slot concerns every table; the first ones say enough. */
+const MAX_TABLES = 8;
+
 function gapsPage(host: AdminHost, gaps: readonly GapView[]): Html {
   const nowMs = host.clock.now();
   return html`<h1>Gaps</h1>
-    <p class="muted">Stretches of Changes known not to have been delivered. <code>walhook replay</code> sends the current rows of a model to fill one.</p>
+    <p class="muted">Stretches of Changes known not to have been delivered. <code>walhook replay --gap</code> sends the current rows of a model to fill one.</p>
     ${
       gaps.length === 0
         ? empty('There is no Gap.', 'Everything that was matched has been stored.')
         : table(
-            ['Gap', 'Why', 'Webhook', 'Models', 'LSN', 'Committed', 'Found', 'State'],
+            ['Gap', 'Why', 'Webhook', 'What', 'LSN', 'Committed', 'Found', 'State'],
             gaps.map((gap) => [
               html`<code>${gap.id}</code>`,
               gap.detail,
               gap.webhook_name ?? 'all',
-              gap.models === null
-                ? html`<span class="muted">unknown</span>`
-                : Object.entries(gap.models).map(
-                    ([model, count], i) => html`${i > 0 && html`<br>`}${model} ${number(count)}`,
-                  ),
+              [
+                ...Object.entries(gap.models ?? {}).map(
+                  ([model, count]) => html`${model} ${number(count)}<br>`,
+                ),
+                ...gap.tables.slice(0, MAX_TABLES).map((table) => html`${table}<br>`),
+                gap.tables.length > MAX_TABLES && html`and ${gap.tables.length - MAX_TABLES} more`,
+              ],
               html`<code>${gap.first_lsn ?? '?'}</code> – <code>${gap.last_lsn ?? '?'}</code>`,
               html`${time(isoToMs(gap.first_at), nowMs)} – ${time(isoToMs(gap.last_at), nowMs)}`,
               time(isoToMs(gap.found_at), nowMs),

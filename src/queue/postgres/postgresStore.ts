@@ -10,6 +10,7 @@ import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
+import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
 import {
   decodeJob,
   deliveryBytes,
@@ -19,10 +20,11 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
-import type { Gap } from '../gaps.ts';
+import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
-import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
+import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports, type ReportPlan } from '../reports.ts';
+import type { Sealer } from '../seal.ts';
 import {
   type CancelledInJob,
   type ClaimedJob,
@@ -43,6 +45,7 @@ import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { entryParameters } from './entries.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { type GapRow, gapOfRow, gapParameters, gapStatements } from './gaps.ts';
 import { PostgresBackend } from './postgresBackend.ts';
 import { rowSchemaSql } from './rowStatements.ts';
 import { queueSchema, queueSchemaSql } from './schema.ts';
@@ -83,6 +86,7 @@ export class PostgresStore implements QueueStore {
   readonly #backend: PostgresBackend;
   readonly #schema: string;
   readonly #sql: Statements;
+  readonly #gaps: ReturnType<typeof gapStatements>;
   readonly #durable: Pool;
   readonly #fast: Pool;
   readonly #sender = newSender();
@@ -94,6 +98,7 @@ export class PostgresStore implements QueueStore {
     this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#schema = queueSchema(options.prefix);
     this.#sql = statementsFor(this.#schema);
+    this.#gaps = gapStatements(this.#schema);
     this.#durable = durable;
     this.#fast = fast;
     this.#backend = new PostgresBackend(this.#schema, (text, values) =>
@@ -113,6 +118,10 @@ export class PostgresStore implements QueueStore {
       query_timeout: ANSWER_TIMEOUT_MS,
     });
     return new PostgresStore(options, durable, fast);
+  }
+
+  get sealer(): Sealer {
+    return this.#policy.sealer;
   }
 
   async state(): Promise<StoreState | null> {
@@ -229,8 +238,8 @@ export class PostgresStore implements QueueStore {
     return answer === 'held' && state?.fence === flush.fence ? 'held' : 'fenced';
   }
 
-  async heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
-    await this.#query(this.#fast, this.#sql.heartbeat, [process, nowMs, ttlMs, this.#schema], 'heartbeat');
+  async heartbeat(process: string, ttlMs: number): Promise<void> {
+    await this.#query(this.#fast, this.#sql.heartbeat, [process, ttlMs, this.#schema], 'heartbeat');
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -248,22 +257,40 @@ export class PostgresStore implements QueueStore {
     }>(this.#fast, this.#sql.claim, [webhook, request.process, request.maxJobs, request.nowMs], 'claim');
     const isPaused = rows[0]?.is_paused ?? false;
     const next = rows[0]?.next_due_ms ?? null;
-    return {
-      isPaused,
-      nextDueMs: isPaused || next === null ? null : Number(next),
-      jobs: rows.flatMap(({ id, attempts, done, head, payload, history, bodies }): ClaimedJob[] => {
-        if (id === null) return [];
+    const damaged: { readonly id: string; readonly error: unknown }[] = [];
+    const jobs = rows.flatMap(({ id, attempts, done, head, payload, history, bodies }): ClaimedJob[] => {
+      if (id === null) return [];
+      try {
         const deliveries = decodeJob(head, this.#policy.sealer.open(payload));
         const job = { id, webhook, attempts, done, deliveries };
         return [history === '' ? job : { ...job, trace: { history, bodies }, isResend: isResent(history) }];
-      }),
-    };
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged.push({ id, error });
+        return [];
+      }
+    });
+    for (const { id, error } of damaged) await this.#endDamaged(request.process, id, error);
+    return { isPaused, nextDueMs: isPaused || next === null ? null : Number(next), jobs };
+  }
+
+  async #endDamaged(process: string, id: string, error: unknown): Promise<void> {
+    const [job] = await this.#query<Omit<DamagedJob, 'lastMs'> & { readonly lastMs: string }>(
+      this.#durable,
+      `select id::text, webhook, size, done, bytes, first_id as "firstId", last_ms::text as "lastMs", head, history, bodies
+       from ${this.#schema}.job where id = $1`,
+      [id],
+    );
+    if (job === undefined) return;
+    const known = { ...job, lastMs: Number(job.lastMs) };
+    const plan = planDamaged(known, error, this.#options.clock.now(), this.#policy);
+    await this.#query(this.#durable, this.#sql.report, [process, ...planParameters(plan)], 'report');
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
     const policy = this.#policy;
     const { clock } = this.#options;
-    const parameters = reportParameters(reports, policy, clock.now());
+    const parameters = planParameters(planReports(reports, policy, clock.now()));
     await this.#query(this.#fast, this.#sql.report, [process, ...parameters], 'report');
   }
 
@@ -379,27 +406,25 @@ export class PostgresStore implements QueueStore {
   }
 
   async gaps(): Promise<readonly Gap[]> {
-    const rows = await this.#query<GapRow>(this.#durable, this.#sql.gaps);
-    return rows.map(toGap);
+    const rows = await this.#query<GapRow>(this.#durable, this.#gaps.read).catch((error: unknown) => {
+      if (isNotSetUp(error)) return [];
+      throw error;
+    });
+    return rows.map(gapOfRow);
   }
 
-  async recordGap(gap: Omit<Gap, 'id'>): Promise<number> {
-    const rows = await this.#query<{ id: string }>(this.#durable, this.#sql.recordGap, [
-      gap.kind,
-      gap.webhook,
-      gap.firstId,
-      gap.lastId,
-      gap.firstLsn,
-      gap.lastLsn,
-      gap.firstMs,
-      gap.lastMs,
-      JSON.stringify(gap.models),
-      gap.openedMs,
-      gap.closedMs,
-      gap.settledMs,
-      gap.detail,
-    ]);
+  async recordGap(gap: FoundGap): Promise<number> {
+    const rows = await this.#query<{ id: string }>(this.#durable, this.#gaps.record, gapParameters(gap));
     return Number(rows[0]?.id);
+  }
+
+  async settleGap(id: number, nowMs: number, end?: GapEnd): Promise<boolean> {
+    const values = [id, nowMs, end?.lsn ?? null, end?.atMs ?? null];
+    return (await this.#query(this.#durable, this.#gaps.settle, values)).length > 0;
+  }
+
+  async trimGaps(): Promise<number> {
+    return (await this.#query(this.#durable, this.#gaps.trim)).length;
   }
 
   async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
@@ -408,10 +433,6 @@ export class PostgresStore implements QueueStore {
 
   async dropWaiting(webhook: string, nowMs: number): Promise<number> {
     return await this.#backend.dropWaiting(webhook, nowMs);
-  }
-
-  async settleGap(id: number, nowMs: number): Promise<boolean> {
-    return (await this.#query(this.#durable, this.#sql.settleGap, [id, nowMs])).length > 0;
   }
 
   async inspectServer(): Promise<readonly string[]> {
@@ -545,43 +566,6 @@ function toCounts(row: CountRow): QueueCounts {
   };
 }
 
-interface GapRow {
-  readonly id: string;
-  readonly kind: Gap['kind'];
-  readonly webhook: string | null;
-  readonly first_id: string | null;
-  readonly last_id: string | null;
-  readonly first_lsn: string | null;
-  readonly last_lsn: string | null;
-  readonly first_ms: string | null;
-  readonly last_ms: string | null;
-  readonly models: Readonly<Record<string, number>>;
-  readonly opened_ms: string;
-  readonly closed_ms: string | null;
-  readonly settled_ms: string | null;
-  readonly detail: string | null;
-}
-
-function toGap(row: GapRow): Gap {
-  const time = (text: string | null) => (text === null ? null : Number(text));
-  return {
-    id: Number(row.id),
-    kind: row.kind,
-    webhook: row.webhook,
-    firstId: row.first_id,
-    lastId: row.last_id,
-    firstLsn: row.first_lsn,
-    lastLsn: row.last_lsn,
-    firstMs: time(row.first_ms),
-    lastMs: time(row.last_ms),
-    models: row.models,
-    openedMs: Number(row.opened_ms),
-    closedMs: time(row.closed_ms),
-    settledMs: time(row.settled_ms),
-    detail: row.detail,
-  };
-}
-
 /** The parameters $5–$15 of the flush statement. */
 function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): unknown[] {
   const parts = batches.map((batch) => splitPayload(batch.payload));
@@ -602,8 +586,7 @@ function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): u
 }
 
 /** The parameters $2–$29 of the report statement. */
-function reportParameters(reports: readonly Report[], policy: LogPolicy, nowMs: number): unknown[] {
-  const { jobs, retries, ended } = planReports(reports, policy, nowMs);
+function planParameters({ jobs, retries, ended }: ReportPlan): unknown[] {
   return [
     [...jobs.keys()],
     [...jobs.values()],

@@ -1,5 +1,7 @@
 /** The queue's objects in a PostgreSQL. Made by setup, never altered by run. */
 
+import { UNDECIDED } from '../entry.ts';
+
 /** Where the queue of a prefix lives. */
 export function queueSchema(prefix: string): string {
   return `${prefix}_queue`;
@@ -22,7 +24,7 @@ create table if not exists ${schema}.store (
   definitions  text
 );
 
--- Small texts beside the queue: who captures, gaps, how far a replay is.
+-- Small texts beside the queue: who captures, how far a replay is.
 create table if not exists ${schema}.note (
   key   text primary key,
   value text not null
@@ -107,6 +109,8 @@ create table if not exists ${schema}.log (
 ) with (autovacuum_vacuum_scale_factor = 0.05);
 create index if not exists log_state on ${schema}.log (state, seq);
 create index if not exists log_place on ${schema}.log (webhook, state, committed_ms, id);
+create index if not exists log_undecided on ${schema}.log (webhook, committed_ms, id)
+  where state = 'failed' and status in (${UNDECIDED.map((reason) => `'${reason}'`).join(', ')});
 create index if not exists log_key on ${schema}.log (key, committed_ms);
 create index if not exists log_request on ${schema}.log (request_id, committed_ms) where request_id <> '';
 
@@ -142,6 +146,9 @@ create table if not exists ${schema}.gap (
   settled_ms bigint,
   detail     text
 );
+alter table ${schema}.gap
+  add column if not exists generation text,
+  add column if not exists tables     jsonb not null default '[]';
 create unique index if not exists gap_open on ${schema}.gap (kind, webhook) where closed_ms is null;
 ${upgradeSql(schema)}`;
 }

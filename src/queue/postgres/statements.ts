@@ -1,7 +1,12 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
+import { MAX_UNDECIDED, UNDECIDED } from '../entry.ts';
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
 import { isFirstOfItsRows } from './rowStatements.ts';
+
+const UNDECIDED_LIST = UNDECIDED.map((reason) => `'${reason}'`).join(', ');
+/** Entries that one flush looks at; a store that holds more is brought within its bound by several. */
+const MAX_RANKED = 10_000;
 
 export interface Statements {
   readonly flush: string;
@@ -15,9 +20,6 @@ export interface Statements {
   readonly pause: string;
   readonly park: string;
   readonly enqueue: string;
-  readonly gaps: string;
-  readonly recordGap: string;
-  readonly settleGap: string;
 }
 
 /** @param q the schema, checked to be a plain identifier */
@@ -94,22 +96,52 @@ export function statementsFor(q: string): Statements {
         select * from unnest(${entryArrays(16)}) as e (${ENTRY_COLUMNS}, event, bodies)
         where exists (select from guard)
       ),
-      ${writeEntries(q, 'bad')},
+      ranked as (
+        -- Of those whose condition could not be evaluated the newest are kept, with those that are there.
+        select id, webhook, is_new, bytes,
+          row_number() over (partition by webhook order by committed_ms desc, id desc) > ${MAX_UNDECIDED} as is_over
+        from (
+          select id, webhook, committed_ms, true as is_new, 0 as bytes from bad where status in (${UNDECIDED_LIST})
+          union all
+          select l.id, l.webhook, l.committed_ms, false, l.bytes
+          from (select distinct webhook from bad where status in (${UNDECIDED_LIST})) as b
+          cross join lateral (
+            select id, webhook, committed_ms, bytes from ${q}.log
+            where webhook = b.webhook and state = 'failed' and status in (${UNDECIDED_LIST})
+              and id not in (select id from bad)
+            order by committed_ms, id limit ${MAX_RANKED}
+          ) as l
+        ) as undecided
+      ),
+      forgotten as (
+        delete from ${q}.log where id in (select id from ranked where is_over and not is_new) returning webhook, bytes
+      ),
+      forgotten_text as (
+        delete from ${q}.log_text where id in (select id from ranked where is_over and not is_new)
+      ),
+      kept as (
+        select * from bad where id not in (select id from ranked where is_over and is_new)
+      ),
+      ${writeEntries(q, 'kept')},
       counted as (
         insert into ${q}.webhook as w (key, pending, pending_bytes, delayed, failed, failed_total, log_bytes,
           skipped_total, is_paused, is_braked)
-        select webhook, sum(size), sum(bytes), -sum(tried), sum(failed), sum(failed), sum(log_bytes), sum(skipped),
+        select webhook, sum(size), sum(bytes), -sum(tried), sum(failed), sum(ever), sum(log_bytes), sum(skipped),
           bool_or(brakes), bool_or(brakes)
         from (
-          select webhook, size, bytes, 0 as tried, 0 as failed, 0 as log_bytes, 0 as skipped, false as brakes from batch
+          select webhook, size, bytes, 0 as tried, 0 as failed, 0 as ever, 0 as log_bytes, 0 as skipped, false as brakes from batch
           union all
-          select webhook, 0, 0, 0, 1, bytes, 0, false from entry where is_new
+          select webhook, 0, 0, 0, 1, 1, bytes, 0, false from entry where is_new
           union all
-          select webhook, case kind when 'dropped' then -1 else 0 end, -bytes, 0, 0, 0, 1, false from missed
+          select webhook, 0, 0, 0, 0, 1, 0, 0, false from ranked where is_over and is_new
           union all
-          select webhook, 0, 0, 1, 0, 0, 0, false from dropped where attempts > 0
+          select webhook, 0, 0, 0, -1, 0, -bytes, 0, false from forgotten
           union all
-          select webhook, 0, 0, 0, 0, 0, 0, true from unnest($28::text[]) as b (webhook) where exists (select from guard)
+          select webhook, case kind when 'dropped' then -1 else 0 end, -bytes, 0, 0, 0, 0, 1, false from missed
+          union all
+          select webhook, 0, 0, 1, 0, 0, 0, 0, false from dropped where attempts > 0
+          union all
+          select webhook, 0, 0, 0, 0, 0, 0, 0, true from unnest($28::text[]) as b (webhook) where exists (select from guard)
         ) as added
         group by webhook order by webhook
         on conflict (key) do update set
@@ -127,14 +159,17 @@ export function statementsFor(q: string): Statements {
           when exists (select from judged where is_over and rule = 'hold') then 'held' else 'refused' end as answer,
         (select pg_notify($30, $31 || '|' || left(string_agg(distinct webhook, ','), 7900)) from batch having count(*) > 0)`,
 
-    // $1 process, $2 now, $3 time to live, $4 channel
+    // $1 process, $2 time to live, $3 channel
     heartbeat: `
-      with alive as (
-        insert into ${q}.process (id, seen_ms) values ($1, $2)
+      with clock as (
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint as now
+      ),
+      alive as (
+        insert into ${q}.process (id, seen_ms) select $1, now from clock
         on conflict (id) do update set seen_ms = greatest(excluded.seen_ms, ${q}.process.seen_ms)
       ),
       dead as (
-        delete from ${q}.process where id <> $1 and seen_ms < $2 - $3 returning id
+        delete from ${q}.process where id <> $1 and seen_ms < (select now from clock) - $2::bigint returning id
       ),
       gone as (
         delete from ${q}.job where owner in (select id from dead) and bit_count(done::bit(32)) = size
@@ -152,7 +187,7 @@ export function statementsFor(q: string): Statements {
         ) as f
         where w.key = f.webhook
       )
-      select pg_notify($4, '|' || left(string_agg(distinct webhook, ','), 7900)) from freed having count(*) > 0`,
+      select pg_notify($3, '|' || left(string_agg(distinct webhook, ','), 7900)) from freed having count(*) > 0`,
 
     // $1 webhook, $2 process, $3 most jobs, $4 now
     claim: `
@@ -322,20 +357,6 @@ export function statementsFor(q: string): Statements {
         on conflict (key) do update set pending = w.pending + 1, pending_bytes = w.pending_bytes + excluded.pending_bytes
       )
       select pg_notify($7, '|' || $1)`,
-
-    gaps: `
-      select id::text, kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms::text, last_ms::text, models,
-        opened_ms::text, closed_ms::text, settled_ms::text, detail
-      from ${q}.gap order by id desc`,
-
-    // $1 kind, $2 webhook, $3–$8 bounds, $9 models, $10 opened, $11 closed, $12 settled, $13 detail
-    recordGap: `
-      insert into ${q}.gap (kind, webhook, first_id, last_id, first_lsn, last_lsn, first_ms, last_ms, models, opened_ms,
-        closed_ms, settled_ms, detail)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id::text`,
-
-    // $1 number, $2 now
-    settleGap: `update ${q}.gap set settled_ms = $2 where id = $1 returning id`,
   };
 }
 

@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
+import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
 import {
   decodeJob,
   decodePayload,
@@ -15,10 +16,11 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
-import type { Gap } from '../gaps.ts';
+import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
-import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports } from '../reports.ts';
+import { DEFAULT_POLICY, failedEntry, type LogPolicy, planReports, type ReportPlan } from '../reports.ts';
+import type { Sealer } from '../seal.ts';
 import {
   type CancelledInJob,
   type ClaimedJob,
@@ -38,7 +40,7 @@ import {
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { SWAP_FLOW } from './flowScripts.ts';
-import { RECORD_GAP, SETTLE_GAP } from './operations.ts';
+import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
 import {
   type Argument,
@@ -107,6 +109,10 @@ export class RedisStore implements QueueStore {
     const lasting = newClient(options, true);
     await lasting.connect();
     return new RedisStore(options, lasting);
+  }
+
+  get sealer(): Sealer {
+    return this.#policy.sealer;
   }
 
   async state(): Promise<StoreState | null> {
@@ -186,8 +192,8 @@ export class RedisStore implements QueueStore {
     return answer as FlushResult;
   }
 
-  async heartbeat(process: string, nowMs: number, ttlMs: number): Promise<void> {
-    await this.#redis.script(HEARTBEAT, [process, nowMs, ttlMs, this.#redis.channel]);
+  async heartbeat(process: string, ttlMs: number): Promise<void> {
+    await this.#redis.script(HEARTBEAT, [process, ttlMs, this.#redis.channel]);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -199,15 +205,36 @@ export class RedisStore implements QueueStore {
       request.nowMs,
     ])) as (string | number)[];
     const [isPaused, nextDue, ...fields] = answer;
-    const jobs = [];
+    const jobs: ClaimedJob[] = [];
+    const damaged: { readonly id: string; readonly error: unknown }[] = [];
     for (let i = 0; i + 7 <= fields.length; i += 7) {
-      jobs.push(claimedJob(webhook, fields.slice(i, i + 7), this.#policy));
+      try {
+        jobs.push(claimedJob(webhook, fields.slice(i, i + 7), this.#policy));
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged.push({ id: String(fields[i]), error });
+      }
     }
+    for (const { id, error } of damaged) await this.#endDamaged(request, id, error);
     return { jobs, isPaused: isPaused === 1, nextDueMs: nextDue === '' ? null : Number(nextDue) };
   }
 
+  async #endDamaged({ process, webhook }: ClaimRequest, id: string, error: unknown): Promise<void> {
+    const names = ['size', 'done', 'bytes', 'first_id', 'at', 'head', 'history', 'bodies'] as const;
+    const read = await this.#redis.call((redis, p) => redis.hmget(`${p}job:${id}`, ...names));
+    const [size, done, bytes, firstId, at, head, history, bodies] = read.map((value) => value ?? '');
+    const job: DamagedJob = {
+      ...{ id, webhook, size: Number(size), done: Number(done), bytes: Number(bytes) },
+      ...{ firstId: firstId ?? '', lastMs: Number.parseInt(at || '0', 16) },
+      ...{ head: head ?? '', history: history ?? '', bodies: bodies ?? '' },
+    };
+    const plan = planDamaged(job, error, Date.now(), this.#policy);
+    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
+  }
+
   async report(process: string, reports: readonly Report[]): Promise<void> {
-    await this.#redis.script(REPORT, [process, ...reportArguments(reports, this.#policy)]);
+    const plan = planReports(reports, this.#policy, Date.now());
+    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
@@ -310,8 +337,18 @@ export class RedisStore implements QueueStore {
     return all.map(toGap).sort((a, b) => b.id - a.id);
   }
 
-  async recordGap(gap: Omit<Gap, 'id'>): Promise<number> {
-    return Number(await this.#redis.script(RECORD_GAP, [JSON.stringify(gap)]));
+  async recordGap(gap: FoundGap): Promise<number> {
+    const generation = gap.generation ?? gap.firstId?.slice(0, 8) ?? '';
+    return Number(await this.#redis.script(RECORD_GAP, [JSON.stringify(gap), generation]));
+  }
+
+  async settleGap(id: number, nowMs: number, end?: GapEnd): Promise<boolean> {
+    const bound = end === undefined ? ['', ''] : [end.lsn, end.atMs];
+    return (await this.#redis.script(SETTLE_GAP, [id, nowMs, ...bound])) === 1;
+  }
+
+  async trimGaps(): Promise<number> {
+    return Number(await this.#redis.script(TRIM_GAPS, [MAX_GAPS]));
   }
 
   async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
@@ -320,10 +357,6 @@ export class RedisStore implements QueueStore {
 
   async dropWaiting(webhook: string, nowMs: number): Promise<number> {
     return await this.#backend.dropWaiting(webhook, nowMs);
-  }
-
-  async settleGap(id: number, nowMs: number): Promise<boolean> {
-    return (await this.#redis.script(SETTLE_GAP, [id, nowMs])) === 1;
   }
 
   async inspectServer({
@@ -414,8 +447,7 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
   });
 }
 
-function reportArguments(reports: readonly Report[], policy: LogPolicy): Argument[] {
-  const { jobs, retries, ended } = planReports(reports, policy, Date.now());
+function planArguments({ jobs, retries, ended }: ReportPlan): Argument[] {
   return [
     jobs.size,
     ...[...jobs].flat(),
@@ -440,7 +472,9 @@ function reportArguments(reports: readonly Report[], policy: LogPolicy): Argumen
 
 /** Lua writes what is nil not at all. */
 function toGap(text: string): Gap {
+  const read = JSON.parse(text) as Partial<Gap> & Pick<Gap, 'id' | 'kind' | 'openedMs'>;
   const empty = { firstId: null, lastId: null, firstLsn: null, lastLsn: null, firstMs: null, lastMs: null };
-  const rest = { webhook: null, models: {}, closedMs: null, settledMs: null, detail: null };
-  return { ...empty, ...rest, ...(JSON.parse(text) as Pick<Gap, 'id' | 'kind' | 'openedMs'>) };
+  const rest = { webhook: null, models: {}, tables: [], closedMs: null, settledMs: null, detail: null };
+  const generation = read.generation ?? read.firstId?.slice(0, 8) ?? null;
+  return { ...empty, ...rest, ...read, generation };
 }

@@ -4,7 +4,7 @@
  * Keys, all under one hash tag so that a cluster keeps them on one node (`p` is `{prefix}:`):
  *
  *   p store              hash    format, installation, position, fence, definitions
- *   p note               hash    key → text: who captures, gaps, how far a replay is
+ *   p note               hash    key → text: who captures, how far a replay is
  *   p seq                string  last job id
  *   p webhooks           set     keys of Webhooks that have counters
  *   p due                zset    Webhook → when its next job is due (ms; 0: at once)
@@ -26,11 +26,13 @@
  *   p log_bytes          string  what the log takes
  *   p end:STATE          zset    id → number of the outcome, for retention and the tail
  *   p s:STATE, ws:WEBHOOK:STATE, m:MODEL, k:KEY, r:REQUEST, c:STATUS    zset of places
+ *   p undecided:WEBHOOK  zset    places of those that failed because a condition could not be evaluated
  *
  * `at` is a commit time in milliseconds as 12 hex digits. Every script takes `p store` as its one declared
  * key and `p` as its first argument.
  */
 
+import { MAX_UNDECIDED, UNDECIDED } from '../entry.ts';
 import { ROWS } from './rowScripts.ts';
 
 /** What every script begins with. */
@@ -97,6 +99,7 @@ local function drop_job(w, id, time, history)
   call('ZREM', p .. 'jobs:' .. w, time .. id)
   if history and history ~= '' then call('ZREM', p .. 'tried', id) end
 end
+local undecided = { ${UNDECIDED.map((reason) => `['${reason}'] = true`).join(', ')} }
 local function drop_entry(id)
   local head = call('HGET', p .. 'log', id)
   if not head then return nil end
@@ -114,6 +117,7 @@ local function drop_entry(id)
   call('ZREM', p .. 'k:' .. e[4], member)
   if e[5] ~= '' then call('ZREM', p .. 'r:' .. e[5], member) end
   call('ZREM', p .. 'c:' .. e[6], member)
+  if undecided[e[6]] then call('ZREM', p .. 'undecided:' .. w, member) end
   count(w, state, -1)
   count(w, 'log_bytes', -size)
   return state
@@ -133,6 +137,7 @@ local function put_entry(e)
   place('k:' .. e[5], member)
   if e[6] ~= '' then place('r:' .. e[6], member) end
   place('c:' .. e[7], member)
+  if state == 'failed' and undecided[e[7]] then place('undecided:' .. w, member) end
   count(w, state, 1)
   count(w, 'log_bytes', #e[9] + #e[10] + #e[11] + 600)
   if state ~= 'cancelled' then count(w, state .. '_total', 1) end
@@ -271,10 +276,12 @@ for _, b in ipairs(batches) do
     wake(w)
   end
 end
+local failing = {}
 for _ = 1, tonumber(arg()) do
   local e = read_entry()
   put_entry(e)
   call('SADD', p .. 'webhooks', e[2])
+  if undecided[e[7]] then failing[e[2]] = true end
 end
 for _ = 1, tonumber(arg()) do
   local w = arg()
@@ -285,22 +292,37 @@ end
 call('HSET', KEYS[1], 'position', to)
 if definitions ~= '' then call('HSET', KEYS[1], 'definitions', definitions) end
 settle()
+counts, places, fields = {}, {}, {}
+for w in pairs(failing) do
+  local set = p .. 'undecided:' .. w
+  local excess = call('ZCARD', set) - ${MAX_UNDECIDED}
+  if excess > 0 then
+    for _, member in ipairs(call('ZRANGEBYLEX', set, '-', '+', 'LIMIT', 0, excess)) do
+      drop_entry(string.sub(member, 13))
+    end
+  end
+end
+settle()
 for w in pairs(waits) do call('SADD', p .. 'webhooks', w) end
 announce(channel, sender)
 return 'done'
 `;
 
-/** p, process, now, ttl, channel */
+/** p, process, ttl, channel */
 export const HEARTBEAT = `${COMMON}
-local process, now, ttl, channel = arg(), tonumber(arg()), tonumber(arg()), arg()
+local process, ttl, channel = arg(), tonumber(arg()), arg()
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', p .. 'process', 'GT', now, process)
 for _, dead in ipairs(call('ZRANGEBYSCORE', p .. 'process', '-inf', '(' .. (now - ttl))) do
-  for _, id in ipairs(call('SMEMBERS', p .. 'owned:' .. dead)) do
-    local w = give_back(id)
-    if w then wake(w) end
+  if dead ~= process then
+    for _, id in ipairs(call('SMEMBERS', p .. 'owned:' .. dead)) do
+      local w = give_back(id)
+      if w then wake(w) end
+    end
+    call('DEL', p .. 'owned:' .. dead)
+    call('ZREM', p .. 'process', dead)
   end
-  call('DEL', p .. 'owned:' .. dead)
-  call('ZREM', p .. 'process', dead)
 end
 settle()
 announce(channel, '')

@@ -1,0 +1,148 @@
+/**
+ * A webhook kept as a row, held to the rules of the configuration file and to those for rows alone: nothing is
+ * interpolated, a secret is named and not said, files and proxies are the file's, and the host is one that
+ * `rows.allow_hosts` lets in. Pure.
+ */
+import { describeIssue, formatPath } from '../config/mistakes.ts';
+import type { Config } from '../config/schema.ts';
+import { rowSchema, type WebhookConfig, webhookSchema, withoutFileOnly } from '../config/webhookSchema.ts';
+import { toWalhookError, WalhookError } from '../core/errors.ts';
+import { staticOrigin } from '../deliver/url.ts';
+import { excludedInWebhook } from './checkConfig.ts';
+import type { WebhookRow } from './webhookRow.ts';
+import { checkWebhook, defineWebhook, type WebhookDefinition } from './webhooks.ts';
+
+/** What rows are judged by. */
+export interface RowRules {
+  readonly allowHosts: readonly string[];
+  readonly secrets: Config['secrets'];
+  /** What `defaults` says of the keys that rows may have. */
+  readonly defaults: Readonly<Record<string, unknown>>;
+  /** For names of columns that they exclude. */
+  readonly models: Config['models'];
+}
+
+/** Texts of the file may hold what a variable gave, which must not go where a row says. */
+const NOT_INHERITED: ReadonlySet<string> = new Set(['additional_headers', 'body_template']);
+
+export function rowRulesOf(config: Config): RowRules {
+  const defaults = Object.entries(withoutFileOnly<unknown>(config.defaults)).filter(
+    ([key, value]) => value !== undefined && !NOT_INHERITED.has(key),
+  );
+  return {
+    allowHosts: config.rows.allow_hosts,
+    secrets: config.secrets,
+    defaults: Object.fromEntries(defaults),
+    models: config.models,
+  };
+}
+
+/** What keeps a row from being a Webhook: a sentence for each mistake. */
+export function mistakesOfRow({ values }: Pick<WebhookRow, 'values'>, rules: RowRules): string[] {
+  const parsed = rowSchema.safeParse(values);
+  const valueAt = (path: readonly (string | number)[]) =>
+    path.reduce<unknown>((at, part) => (isObject(at) ? Reflect.get(at, part) : undefined), values);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  const view = { valueAt, isFromVariable: () => false, keysAt: () => [] };
+  const shape = issues.flatMap((issue) => describeIssue(issue, view)).map(sentence);
+  const whole = { ...rules.defaults, ...values };
+  const deep = [...checkWebhook(whole, []), ...excludedInWebhook(whole, [], rules.models)].map(sentence);
+  return [...shape, ...deep, ...ownMistakes(values, rules)];
+}
+
+function sentence({
+  path,
+  message,
+}: {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}) {
+  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+}
+
+/** Rules that the file's webhooks do not know. */
+function ownMistakes(values: WebhookRow['values'], rules: RowRules): string[] {
+  const mistakes: string[] = [];
+  const { secret_name: secret, url } = values;
+  if (typeof secret === 'string' && !Object.hasOwn(rules.secrets, secret)) {
+    mistakes.push('secret_name: expected a name that secrets of the configuration file defines');
+  }
+  if (typeof url === 'string') mistakes.push(...hostMistakes(url, rules.allowHosts));
+  for (const field of ['url', 'additional_headers', 'body_template']) {
+    const text = values[field];
+    if (typeof text === 'string' && readsEnvironment(text)) {
+      mistakes.push(`${field}: expected no env filter: rows do not read the environment`);
+    }
+  }
+  return mistakes;
+}
+
+/** Only within a tag of the template. */
+function readsEnvironment(template: string): boolean {
+  return /\{[{%](?:(?![}%]\}).)*\|\s*env\b/s.test(template);
+}
+
+function hostMistakes(url: string, allowed: readonly string[]): string[] {
+  if (allowed.includes('*')) return [];
+  const origin = staticOrigin(url);
+  if (origin === null) {
+    // What cannot be parsed at all is told by its shape.
+    return /\{\{|\{%|\{#/.test(url)
+      ? ['url: expected a host that no template has a say in, for rows.allow_hosts names the hosts of rows']
+      : [];
+  }
+  const host = new URL(origin).hostname;
+  return isHostAllowed(host, allowed)
+    ? []
+    : [`url: expected a host that rows.allow_hosts names, found ${host}`];
+}
+
+/** @param allowed lower case: `*`, a host, or `*.` and a domain for every name below it */
+export function isHostAllowed(host: string, allowed: readonly string[]): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return allowed.some((pattern) => {
+    if (pattern === '*') return true;
+    return pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern;
+  });
+}
+
+/** Compiles a row that has no mistakes. Throws a coded error all the same where it cannot be. */
+export function defineRow(row: WebhookRow, key: string, rules: RowRules): WebhookDefinition {
+  const { secret_name: secretName, ...own } = rowSchema.parse(row.values) as Partial<WebhookConfig> & {
+    readonly name: string;
+    readonly models: string[];
+    readonly events: WebhookConfig['events'];
+    readonly url: string;
+    readonly secret_name?: string;
+  };
+  const { name, models, events, url } = own;
+  const plain = webhookSchema.parse({ name, models, events, url });
+  const secret = secretName === undefined ? null : rules.secrets[secretName];
+  if (secret === undefined) throw new WalhookError('CONFIG_INVALID', 'expected a secret of that name');
+  const whole = { ...plain, ...rules.defaults, ...own, secret };
+  const definition = defineWebhook(whole, key, [], () => undefined);
+  // A loopback address is allowed by being written in the file; rows are bound by the policy.
+  return { ...definition, deliver: { ...definition.deliver, writtenLoopback: null } };
+}
+
+/** A row as it stands: a Webhook, or what is wrong with it. */
+export type JudgedRow =
+  | { readonly kind: 'valid'; readonly definition: WebhookDefinition }
+  | { readonly kind: 'invalid'; readonly problems: readonly string[] };
+
+/** Bounded: what is told of one row stays readable. */
+const MAX_PROBLEMS = 10;
+
+export function judgeRow(row: WebhookRow, key: string, rules: RowRules): JudgedRow {
+  try {
+    const problems = mistakesOfRow(row, rules);
+    if (problems.length > 0) return { kind: 'invalid', problems: problems.slice(0, MAX_PROBLEMS) };
+    return { kind: 'valid', definition: defineRow(row, key, rules) };
+  } catch (error) {
+    return { kind: 'invalid', problems: [toWalhookError(error).message] };
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
