@@ -12,7 +12,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Failpoint } from '../core/failpoint.ts';
-import { Scope } from '../core/lifecycle.ts';
+import { Scope, settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { openPool } from '../database/connect.ts';
@@ -64,6 +64,8 @@ const LOOKUP_CONNECTIONS = 2;
 const LOOKUP_TIMEOUT_MS = 2_000;
 /** The server ends a statement itself; a server that is gone has to be given up from here. */
 const LOST_ANSWER_MS = 10_000;
+/** How long what goes with a connection may take to end with it. */
+const ENDING_MS = 1_000;
 /** How often it is looked whether the server is stopping. */
 const STOPPING_POLL_MS = 2_000;
 /** A connection that lived this long was a good one: the next failure starts the backoff anew. */
@@ -112,7 +114,7 @@ async function captureOverOneConnection(options: CapturingOptions, signal: Abort
     statement_timeout: LOOKUP_TIMEOUT_MS,
     query_timeout: LOST_ANSWER_MS,
   });
-  scope.defer(() => pool.end());
+  scope.defer(async () => void (await settlesWithin(pool.end(), ENDING_MS)));
   await refuseWrongBinding(options, pool);
   const { slot } = live.current.loaded.config.postgres;
   metrics.captureIs('standby');
@@ -192,7 +194,8 @@ async function lead(
     );
   } finally {
     ended.abort();
-    await leading;
+    // What they ask of a server that does not answer must not hold up the next connection.
+    await settlesWithin(leading, ENDING_MS);
   }
 }
 
