@@ -17,6 +17,7 @@ import type { TryOptions } from './commands/try.ts';
 import type { ValidateOptions } from './commands/validate.ts';
 import type { TestOptions } from './commands/webhooks.ts';
 import { toWalhookError } from './core/errors.ts';
+import { boundYoungGeneration } from './core/youngGeneration.ts';
 import { packageVersion } from './version.ts';
 
 /** The command line with every command, for what only wants to know what it understands. */
@@ -36,6 +37,9 @@ function newCli(io: CommandIo): Cli {
   addTrialCommands(cli);
   return cli;
 }
+
+/** Of the daemon: a larger one costs memory and saves next to nothing. */
+const YOUNG_GENERATION_BYTES = 4 * 1_048_576;
 
 /** Runs the command that the arguments name. Never throws: every error is printed with its code. */
 export async function runCli(args: readonly string[], io: CommandIo): Promise<ExitStatus> {
@@ -129,6 +133,7 @@ function addDaemonCommands(cli: Cli): void {
   withConfig(cli, 'run', 'the daemon')
     .option('--role <roles>', 'of capture,deliver,admin (default: all)')
     .action(async (options: RunOptions) => {
+      boundYoungGeneration(YOUNG_GENERATION_BYTES);
       const { run } = await import('./commands/run.ts');
       cli.exit = await run(options, cli.io);
     });
