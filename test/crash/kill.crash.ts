@@ -14,7 +14,7 @@ const KILLS = 20;
 /** Named points, then times at random. */
 const FAILPOINTS = ['after_flush', 'inside_flush', 'after_response', null] as const;
 /** Jobs of a process that was killed go back to the queue after its heartbeat's time. */
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 240_000;
 
 describe.each(QUEUE_KINDS)('with the queue on %s', (kind) => {
   it.skipIf(isQueueMissing(kind))('loses nothing when killed twenty times', async () => {
@@ -71,10 +71,8 @@ async function killAgainAndAgain(kind: QueueKind, main?: string): Promise<Verdic
   }
   const ledger = await writers.stop();
   await using daemon = startDaemon(['-c', folder.file], options);
-  const isComplete = () => judge(ledger, sink.received).lost.length === 0;
-  await until(async () => isComplete() || (await isDrained(folder.file)), { timeoutMs: SETTLE_MS }).catch(
-    () => undefined,
-  );
+  // The ledger is judged once, at the end: the receiver lives in this process and must not wait for it.
+  await until(() => isDrained(folder.file), { timeoutMs: SETTLE_MS }).catch(() => undefined);
   daemon.kill('SIGTERM');
   expect(await daemon.ended).toBe(0);
   const verdict = judge(ledger, sink.received);
