@@ -23,7 +23,7 @@ export const ACKNOWLEDGES_TOO_FAR: Mutation = {
 /** Copies the build, makes the mistake, and returns the copy's main.js. */
 export async function buildMutant(mutation: Mutation): Promise<{ main: string } & AsyncDisposable> {
   const folder = await mkdtemp(path.join(tmpdir(), 'walhook-mutant-'));
-  for (const part of ['dist', 'sql', 'package.json']) {
+  for (const part of ['assets', 'dist', 'sql', 'package.json']) {
     await cp(path.join(ROOT, part), path.join(folder, part), { recursive: true });
   }
   await symlink(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
