@@ -18,7 +18,7 @@ import { Hand, type Item } from './hand.ts';
 import { send } from './http.ts';
 import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
-import { type PreparedRequest, prepareRequest, type RequestShape } from './request.ts';
+import { type PreparedRequest, type PrepareRequest, type RequestShape, requestMaker } from './request.ts';
 import type { TlsSettings } from './tlsFiles.ts';
 import { Transport } from './transport.ts';
 
@@ -88,6 +88,7 @@ export class Lane {
   readonly #target: DeliverTarget;
   readonly #options: LaneOptions;
   readonly #transport: Transport;
+  readonly #prepare: PrepareRequest;
   readonly #gate: Gate;
   readonly #hand = new Hand();
   readonly #whenSent: (() => void)[] = [];
@@ -101,6 +102,7 @@ export class Lane {
   constructor(target: DeliverTarget, options: LaneOptions) {
     this.#target = target;
     this.#options = options;
+    this.#prepare = requestMaker(target);
     this.#transport = new Transport({
       ...options.addresses,
       connections: target.concurrency,
@@ -331,9 +333,10 @@ export class Lane {
   }
 
   #report(report: Parameters<Reporter['add']>[0]): void {
-    const recorded = this.#options.reporter.add(report);
-    // The row's next Delivery is free only now.
-    if (this.#target.ordering === 'row') void recorded.then(() => this.wake());
+    // The row's next Delivery is free only when it is recorded.
+    const isAwaited = this.#target.ordering === 'row';
+    const recorded = this.#options.reporter.add(report, isAwaited);
+    if (isAwaited) void recorded.then(() => this.wake());
   }
 
   #outcomeOf(job: ClaimedJob, index: number, result: AttemptResult): Outcome {
@@ -364,7 +367,7 @@ export class Lane {
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
       const isResend = job.isResend === true;
-      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent, isResend });
+      request = this.#prepare(delivery, { nowMs: clock.now(), userAgent, isResend });
     } catch (error) {
       return { result: unsendable(error), request: null };
     }

@@ -1,5 +1,6 @@
 /**
- * Records outcomes in the store, many at a time: while one report is on its way the next one fills.
+ * Records outcomes in the store, many at a time: while one report is on its way the next one fills, and under
+ * load there is a short rest between two. Each report is work for the store however little it says.
  *
  * An outcome that cannot be recorded stays and is tried again; meanwhile its job stays taken, so nothing is
  * sent twice while this process lives. What the store refuses though it can be reached is told apart from
@@ -14,6 +15,9 @@ import type { DeliverStore, Report } from '../queue/store.ts';
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** Outcomes in one report: a bounded statement, far above what arrives while one is on its way. */
 const MAX_REPORTS = 2_000;
+const REST_MS = 10;
+/** Outcomes that are not kept waiting. */
+const ENOUGH = 250;
 /** Tries of one outcome that the store refuses though it can be reached. */
 const MAX_REFUSALS = 3;
 
@@ -22,6 +26,8 @@ export interface ReporterOptions {
   readonly process: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** From the start of one report to that of the next, unless much waits or somebody waits for it. */
+  readonly restMs?: number;
 }
 
 interface Waiting {
@@ -38,6 +44,9 @@ export class Reporter {
   /** Resolves with the newest outcome: they are settled in the order in which they were added. */
   #newest: Promise<void> = Promise.resolve();
   #isGivenUp = false;
+  #isUrgent = false;
+  #lastBeganMs = Number.NEGATIVE_INFINITY;
+  #endRest: () => void = () => undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -50,10 +59,15 @@ export class Reporter {
     );
   }
 
-  /** Resolves when the outcome is recorded, or its recording was given up. */
-  add(report: Report): Promise<void> {
+  /**
+   * Resolves when the outcome is recorded, or its recording was given up.
+   *
+   * @param isUrgent something waits for it
+   */
+  add(report: Report, isUrgent = false): Promise<void> {
     const settled = new Promise<void>((settle) => this.#waiting.push({ report, settle }));
     this.#newest = settled;
+    if (isUrgent || this.#waiting.length >= ENOUGH) this.#hurry();
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
@@ -65,23 +79,47 @@ export class Reporter {
    * for what is added meanwhile, which under load never ends.
    */
   async recorded(): Promise<void> {
+    this.#hurry();
     await this.#newest;
   }
 
   /** Resolves when everything added is recorded, or the recording was given up. */
   async drain(): Promise<void> {
-    while (this.#running !== null) await this.#running;
+    while (this.#running !== null) {
+      this.#hurry();
+      await this.#running;
+    }
   }
 
   /** Stops retrying: what is not recorded by then is sent again by whoever takes the jobs over. */
   giveUp(): void {
     this.#isGivenUp = true;
+    this.#hurry();
+  }
+
+  /** Ends the rest before the next report, or leaves it out. */
+  #hurry(): void {
+    this.#isUrgent = true;
+    this.#endRest();
+  }
+
+  async #rest(): Promise<void> {
+    const { clock, restMs = REST_MS } = this.#options;
+    const leftMs = this.#lastBeganMs + restMs - clock.monotonic();
+    if (leftMs > 0 && !this.#isUrgent) {
+      const rest = new AbortController();
+      this.#endRest = () => rest.abort();
+      await clock.sleep(leftMs, rest.signal);
+    }
+    this.#isUrgent = false;
+    this.#lastBeganMs = clock.monotonic();
   }
 
   async #run(): Promise<void> {
     // Outcomes of the same turn of the event loop share a report.
     await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#isGivenUp) {
+      await this.#rest();
       const waiting = this.#waiting.splice(0, MAX_REPORTS);
       this.#underWay = waiting;
       await this.#record(waiting.map(({ report }) => report));

@@ -48,6 +48,12 @@ export function deliveryId(eventId: string, webhookKey: string): string {
   return `${eventId}-${hash8(webhookKey)}`;
 }
 
+/** {@link deliveryId} for many Deliveries of one Webhook. */
+export function deliveryIds(webhookKey: string): (eventId: string) => string {
+  const end = hash8(webhookKey);
+  return (eventId) => `${eventId}-${end}`;
+}
+
 /** What a Delivery counts for in the bytes that wait. */
 export function deliveryBytes({ json, frozen }: Pick<QueuedDelivery, 'json' | 'frozen'>): number {
   return Buffer.byteLength(json) + (frozen === undefined ? 0 : Buffer.byteLength(frozen.snapshots));
