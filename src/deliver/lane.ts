@@ -11,7 +11,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Secret } from '../core/secret.ts';
 import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
-import { recordAttempt } from './attemptRecord.ts';
+import { attemptRecorder, type RecordAttempt } from './attemptRecord.ts';
 import { type Demand, Gate } from './flow/gate.ts';
 import type { Rate } from './flow/share.ts';
 import { Hand, type Item } from './hand.ts';
@@ -89,6 +89,7 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #transport: Transport;
   readonly #prepare: PrepareRequest;
+  readonly #record: RecordAttempt;
   readonly #gate: Gate;
   readonly #hand = new Hand();
   readonly #whenSent: (() => void)[] = [];
@@ -103,6 +104,7 @@ export class Lane {
     this.#target = target;
     this.#options = options;
     this.#prepare = requestMaker(target);
+    this.#record = attemptRecorder(target);
     this.#transport = new Transport({
       ...options.addresses,
       connections: target.concurrency,
@@ -315,10 +317,11 @@ export class Lane {
       const durationMs = clock.monotonic() - startedMs;
       this.#tell(claimed, item.index, outcome, durationMs);
       this.#count(claimed, item.index, outcome, durationMs);
-      const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
+      const attempt = this.#record(request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result, isProbe);
+      const isTelling = !isOwnDelay(result, durationMs, this.#target.timeoutMs);
+      if (isTelling && this.#gate.observe(result, isProbe)) await this.#judge(result, isProbe);
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
@@ -352,7 +355,7 @@ export class Lane {
 
   /** Lets the gate learn of the receiver's health; parked, what was not begun goes back. */
   async #judge(result: AttemptResult, isProbe: boolean): Promise<void> {
-    await this.#gate.record(result, isProbe).catch((error: unknown) => this.#warn(error, 'breaker not told'));
+    await this.#gate.decide(result).catch((error: unknown) => this.#warn(error, 'breaker not told'));
     if (this.#gate.isParked) this.#giveBack();
     if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
   }
