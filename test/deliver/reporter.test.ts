@@ -88,6 +88,34 @@ describe('outcomes', () => {
     expect(sizes()).toEqual([1, 2, 2, 250, 1, 1]);
   });
 
+  it('that were delivered wait a little for the rest of their job, and failures for nothing', async () => {
+    const { reporter, clock, asked, answer } = reporting(10);
+    void reporter.add({ ...report('job'), isLast: false });
+    await clock.advance(30);
+    expect(asked).toHaveLength(0);
+    void reporter.add({ ...report('job'), index: 1 });
+    await clock.advance(10);
+    expect(ids(asked)).toEqual([['job', 'job']]);
+    await answer();
+    void reporter.add({ ...report('slow'), isLast: false });
+    await clock.advance(40);
+    expect(asked).toHaveLength(1);
+    await clock.advance(10);
+    expect(ids(asked).at(-1)).toEqual(['slow']);
+    await answer();
+    await clock.advance(20);
+    const failed = { kind: 'retry', attempts: 1, dueMs: 1 } as const;
+    void reporter.add({ ...report('slow'), isLast: false, outcome: failed });
+    await settled();
+    expect(ids(asked).at(-1)).toEqual(['slow']);
+    expect(asked).toHaveLength(3);
+    await answer();
+    void reporter.add({ ...report('held'), isLast: false });
+    void reporter.recorded();
+    await settled();
+    expect(ids(asked).at(-1)).toEqual(['held']);
+  });
+
   it('are waited for without those that are added meanwhile', async () => {
     const { reporter, asked, answer } = reporting();
     void reporter.add(report('a'));

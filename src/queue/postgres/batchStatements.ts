@@ -56,17 +56,18 @@ export function recordJobs(q: string): string {
         from ${q}.job j join input i on i.id = j.id
         where j.owner = $1 for update of j
       ),
-      stale as (
-        -- What was cancelled or purged while its request was in flight.
-        select b.id, 1 << (d.n::int - 1) as bit, (d.one ->> 'i') || '-' || b.suffix as entry,
+      looked as (
+        -- Of these jobs something was cancelled or purged while its request was in flight.
+        select b.id, one.bit, b.done & one.bit = 0 as is_fresh, (d.one ->> 'i') || '-' || b.suffix as entry,
           coalesce(d.one ->> 'b', d.one ->> 'n')::int as bytes
         from before b join ${q}.job j on j.id = b.id,
-          jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n)
-        where b.delivered & b.done <> 0 and b.delivered & b.done & (1 << (d.n::int - 1)) <> 0
+          jsonb_array_elements(j.head::jsonb -> 'd') with ordinality as d (one, n),
+          lateral (select 1 << (d.n::int - 1) as bit) as one
+        where b.delivered & b.done <> 0 and b.delivered & one.bit <> 0
       ),
       revived as (
         -- It was cancelled and arrived all the same: it is delivered.
-        delete from ${q}.log l using stale s where l.id = s.entry and l.state = 'cancelled'
+        delete from ${q}.log l using looked s where l.id = s.entry and not s.is_fresh and l.state = 'cancelled'
         returning s.id as job, s.bit, l.id, l.webhook, l.bytes
       ),
       revived_text as (
@@ -75,7 +76,8 @@ export function recordJobs(q: string): string {
       judged as (
         -- Exchanges are one text, perhaps sealed: those of what was purged must not be kept.
         select b.*, (b.delivered & ~b.done) | coalesce((select bit_or(bit) from revived r where r.job = b.id), 0) as arrived,
-          b.event_bytes - coalesce((select sum(bytes) from stale s where s.id = b.id), 0) as counted_bytes,
+          case when b.delivered & b.done = 0 then b.event_bytes
+            else (select coalesce(sum(bytes), 0) from looked s where s.id = b.id and s.is_fresh) end as counted_bytes,
           case when b.delivered & b.done = 0 and b.exchanged <> '' then b.exchanged || E'\\n' else '' end as kept_exchanges
         from before b
       ),

@@ -371,18 +371,17 @@ export const REPORT = `${COMMON}
 local owned, is_bare = p .. 'owned:' .. arg(), arg()
 local mine, fresh = {}, {}
 -- Of what is reported as delivered, what is done already was cancelled or purged while its request was in flight.
--- Where it was cancelled and arrived all the same, it is delivered; bytes of all of it were counted off then.
-local function stale(id, mask, done, suffix)
+-- Where it was cancelled and arrived all the same, it is delivered. Returns which, and the bytes of the others.
+local function look_again(id, mask, done, suffix)
   local revived, bytes = 0, 0
   for i, d in ipairs(cjson.decode(call('HGET', p .. 'job:' .. id, 'head')).d) do
-    local place = 2 ^ (i - 1)
-    if has(mask, place) and has(done, place) then
+    local bit = 2 ^ (i - 1)
+    local entry = d.i .. '-' .. suffix
+    if has(mask, bit) and not has(done, bit) then
       bytes = bytes + (d.b or d.n)
-      local entry = d.i .. '-' .. suffix
-      if call('ZSCORE', p .. 'end:cancelled', entry) then
-        drop_entry(entry)
-        revived = revived + place
-      end
+    elseif has(mask, bit) and call('ZSCORE', p .. 'end:cancelled', entry) then
+      drop_entry(entry)
+      revived = revived + bit
     end
   end
   return revived, bytes
@@ -401,9 +400,10 @@ for _ = 1, tonumber(arg()) do
     count(w, 'pending', -n)
     local logged = bit.band(delivered, now_done - done)
     if logged ~= delivered then
-      local revived, counted = stale(id, delivered, done, suffix)
+      local revived
+      revived, bytes = look_again(id, delivered, done, suffix)
       -- Exchanges are one text, perhaps sealed: those of what was purged must not be kept.
-      logged, bytes, exchanges = logged + revived, bytes - counted, ''
+      logged, exchanges = logged + revived, ''
     end
     if logged ~= 0 then log_delivered(w, id, time, logged, records, exchanges, is_bare, ended_ms) end
     if delivered ~= 0 then count(w, 'pending_bytes', -bytes) end
