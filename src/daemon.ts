@@ -105,11 +105,10 @@ async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<vo
   const running = [
     ...(deliverer === null
       ? []
-      : [
-          deliverer.run(stop.signal),
-          keepHouse(housekeeping(options, parts, store), stop.signal),
-          followDefinitions(options, store, follow, stop.signal),
-        ]),
+      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
+    ...(deliverer === null && !roles.includes('admin')
+      ? []
+      : [followDefinitions(options, store, follow, stop.signal)]),
     ...(roles.includes('capture')
       ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
@@ -268,13 +267,14 @@ function capturing(
 }
 
 function adminServices({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
-  const { live, metrics, reloader, own } = parts;
+  const { live, metrics, reloader, own, rows } = parts;
   return {
     version,
     roles,
     live,
     metrics,
     reloader,
+    published: () => rows.published,
     own,
     database: services.lookups,
     store: () => {
