@@ -113,11 +113,10 @@ async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: Abort
   const running = [
     ...(deliverer === null
       ? []
-      : [
-          deliverer.run(stop.signal),
-          keepHouse(housekeeping(options, parts, store), stop.signal),
-          followDefinitions(options, store, follow, stop.signal),
-        ]),
+      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
+    ...(deliverer === null && !roles.includes('admin')
+      ? []
+      : [followDefinitions(options, store, follow, stop.signal)]),
     ...(roles.includes('capture')
       ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
@@ -276,13 +275,14 @@ function capturing(
 }
 
 function adminServices({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
-  const { live, metrics, reloader, own } = parts;
+  const { live, metrics, reloader, own, rows } = parts;
   return {
     version,
     roles,
     live,
     metrics,
     reloader,
+    published: () => rows.published,
     own,
     database: services.lookups,
     store: () => {
