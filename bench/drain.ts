@@ -14,7 +14,7 @@ import { Client } from 'pg';
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-logical-replication';
 import { startEmbeddedPostgres } from '../src/demo/embeddedPostgres.ts';
 import { runCapture, target } from './captureRun.ts';
-import { type Cost, measured, median, print, type Row, row, thousands } from './measure.ts';
+import { type Cost, compared, measured, median, print, type Row, thousands } from './measure.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const LARGE = Number(process.env['BENCH_LARGE'] ?? 300_000);
@@ -206,7 +206,7 @@ function report(load: Load, results: ReadonlyMap<string, Result>): void {
     const cpu = name === 'server alone' ? '' : `${cpuUs.toFixed(2).padStart(8)} µs client CPU per Change`;
     print(`  ${name.padEnd(30)} ${String(Math.round(rate)).padStart(8)} Changes/s ${cpu}`);
   }
-  for (const name of [MATCHING, PASSING]) for (const one of rowsOf(load, name, of)) row(one);
+  for (const name of [MATCHING, PASSING]) for (const one of rowsOf(load, name, of)) compared(one);
 }
 
 function rowsOf(load: Load, name: string, of: (name: string) => Result): Row[] {

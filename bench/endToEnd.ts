@@ -14,7 +14,7 @@ import { commitSingly } from './contest/loads.ts';
 import { medianBacklog } from './contest/medians.ts';
 import { WALHOOK_POSTGRES, WALHOOK_REDIS } from './contest/walhook.ts';
 import { buildCommand } from './daemonRun.ts';
-import { median, print, row, thousands } from './measure.ts';
+import { compared, median, print, thousands } from './measure.ts';
 import { LIBRARY } from './peers/library.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
@@ -109,7 +109,7 @@ function report(turns: ReadonlyMap<Contender, readonly Turn[]>, bare: number, ca
         ['library with undici, nothing kept', rate(LIBRARY)],
       ];
       for (const [other, otherRate] of others) {
-        row({
+        compared({
           what: `${contender.title}, ${load}: rate, of ${other}'s`,
           ours: `${thousands(rate(contender))}/s`,
           bare: `${thousands(otherRate)}/s`,
@@ -123,5 +123,12 @@ function report(turns: ReadonlyMap<Contender, readonly Turn[]>, bare: number, ca
   const lost = CONTENDERS.slice(0, 2)
     .flatMap((one) => turns.get(one) ?? [])
     .reduce((sum, { singles, atOnce }) => sum + (singles?.lost ?? 0) + (atOnce?.lost ?? 0), 0);
-  row({ what: 'webhooks lost', ours: String(lost), bare: null, value: lost, kind: 'at most', target: 0 });
+  compared({
+    what: 'webhooks lost',
+    ours: String(lost),
+    bare: null,
+    value: lost,
+    kind: 'at most',
+    target: 0,
+  });
 }

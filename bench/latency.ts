@@ -10,7 +10,7 @@ import { type Steady, type Turn, takeTurn } from './contest/contest.ts';
 import { medianSteady } from './contest/medians.ts';
 import { WALHOOK_POSTGRES, WALHOOK_REDIS } from './contest/walhook.ts';
 import { buildCommand } from './daemonRun.ts';
-import { type Bound, print, type Row, row, thousands } from './measure.ts';
+import { type Bound, compared, print, type Row, thousands } from './measure.ts';
 import { LIBRARY } from './peers/library.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
@@ -48,7 +48,7 @@ export async function benchLatency(): Promise<void> {
   for (const contender of [WALHOOK_REDIS, WALHOOK_POSTGRES]) {
     for (const [at, ours] of (medians.get(contender) ?? []).entries()) {
       const bare = medians.get(LIBRARY)?.[at];
-      if (bare !== undefined) for (const one of rowsOf(contender, ours, bare)) row(one);
+      if (bare !== undefined) for (const one of rowsOf(contender, ours, bare)) compared(one);
     }
   }
 }

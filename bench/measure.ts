@@ -71,7 +71,7 @@ export function isMet({ value, kind, target }: Row): boolean | null {
 }
 
 /** Prints a comparison, and keeps it where `all` asks for it. */
-export function row(one: Row): void {
+export function compared(one: Row): void {
   const beside = one.bare === null ? '' : ` beside ${one.bare}`;
   const held = one.kind === null || one.target === null ? '' : `, target ${one.kind} ${one.target}`;
   const met = isMet(one);

@@ -11,7 +11,7 @@ import { type Backlog, type Plan, type Turn, takeTurn } from '../contest/contest
 import { medianBacklog, medianSteady } from '../contest/medians.ts';
 import { WALHOOK_POSTGRES, WALHOOK_REDIS } from '../contest/walhook.ts';
 import { buildCommand } from '../daemonRun.ts';
-import { median, print, type Row, row, thousands } from '../measure.ts';
+import { compared, median, print, type Row, thousands } from '../measure.ts';
 import { BULLMQ } from './bullmq.ts';
 import { DEBEZIUM, DEBEZIUM_BATCHED, DEBEZIUM_TUNED } from './debezium.ts';
 import { LIBRARY, LIBRARY_WAITING } from './library.ts';
@@ -157,7 +157,7 @@ function report(all: readonly { contender: Contender; list: readonly Turn[] }[])
   if (ours === undefined) return;
   for (const other of every) {
     if (other.contender === WALHOOK_REDIS || other.contender === WALHOOK_POSTGRES) continue;
-    for (const one of rowsAgainst(ours, other)) row(one);
+    for (const one of rowsAgainst(ours, other)) compared(one);
   }
 }
 
