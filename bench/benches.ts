@@ -74,6 +74,15 @@ export const BENCHES: readonly Bench[] = [
     load: async () => (await import('./memory.ts')).benchMemory,
   },
   {
+    name: 'page',
+    title: 'the page and the list of Deliveries over a log of 200,000',
+    isInAll: true,
+    all: {},
+    quick: { BENCH_DELIVERIES: '50000', BENCH_ROUNDS: '5' },
+    limitSeconds: 400,
+    load: async () => (await import('./page.ts')).benchPage,
+  },
+  {
     name: 'render',
     title: 'rendering a template',
     isInAll: true,

@@ -35,7 +35,11 @@ export function rowsOfLines(lines: readonly string[]): Row[] {
   for (const line of lines) {
     const [, what, value, kind, target] = VERDICT.exec(line) ?? [];
     if (what === undefined) {
-      if (line.trim() !== '') heading = line.trim().replace(/[:,]$/, '');
+      if (line.trim() !== '')
+        [heading = ''] = line
+          .trim()
+          .replace(/[:,]$/, '')
+          .split(/\s{2,}/);
       continue;
     }
     rows.push({

@@ -67,14 +67,22 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<void> {
-  const { log, roles, clock } = options;
   await using scope = new Scope();
   const stop = new AbortController();
   const stopOnSignal = () => stop.abort();
   signal.addEventListener('abort', stopOnSignal, { once: true });
   scope.defer(() => signal.removeEventListener('abort', stopOnSignal));
   if (signal.aborted) stop.abort();
+  try {
+    await runUntilStopped(options, scope, stop);
+  } finally {
+    // What runs until it is told to end would keep a process that has given up.
+    stop.abort();
+  }
+}
 
+async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: AbortController): Promise<void> {
+  const { log, roles, clock } = options;
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
   if (options.loaded.config.admin !== false) {
@@ -105,11 +113,10 @@ async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<vo
   const running = [
     ...(deliverer === null
       ? []
-      : [
-          deliverer.run(stop.signal),
-          keepHouse(housekeeping(options, parts, store), stop.signal),
-          followDefinitions(options, store, follow, stop.signal),
-        ]),
+      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
+    ...(deliverer === null && !roles.includes('admin')
+      ? []
+      : [followDefinitions(options, store, follow, stop.signal)]),
     ...(roles.includes('capture')
       ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
@@ -268,13 +275,14 @@ function capturing(
 }
 
 function adminServices({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
-  const { live, metrics, reloader, own } = parts;
+  const { live, metrics, reloader, own, rows } = parts;
   return {
     version,
     roles,
     live,
     metrics,
     reloader,
+    published: () => rows.published,
     own,
     database: services.lookups,
     store: () => {

@@ -17,6 +17,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** In the order of `config.webhooks`. */
   readonly rawWebhooks: readonly RawWebhook[];
+  /** The line of each of them in the file. */
+  readonly webhookLines: readonly (number | null)[];
   /** What was left out of exported webhooks. */
   readonly notes: readonly Mistake[];
   /** What variables and secret files stand for: nothing that is shown may hold one of these texts. */
@@ -93,6 +95,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
     loaded: {
       config,
       rawWebhooks: prepare(document.unresolved, needsServices).webhooks,
+      webhookLines: config.webhooks.map((_webhook, i) => document.line(prepared.written(['webhooks', i]))),
       notes: prepared.ignored.map((path) =>
         placeWritten({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),

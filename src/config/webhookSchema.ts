@@ -153,6 +153,12 @@ export const rowSchema = z.strictObject({
   secret_name: z.string().regex(SECRET_NAME, 'expected the name of a secret').optional(),
 });
 
+/** What may be written of a row, as JSON Schema; null stands for the default. */
+export function rowJsonSchema(): Readonly<Record<string, unknown>> {
+  const { $schema: _dialect, ...schema } = z.toJSONSchema(rowSchema, { io: 'input', unrepresentable: 'any' });
+  return schema;
+}
+
 /** The entries of `values` that rows have a say in. */
 export function withoutFileOnly<T>(values: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(values).filter(([key]) => !FILE_ONLY.has(key)));

@@ -52,7 +52,7 @@ describe('the rows of a benchmark that prints verdicts only', () => {
     ];
     expect(rowsOfLines(lines)).toEqual([
       {
-        what: 'redis        900/s: ratio',
+        what: 'redis: ratio',
         ours: '0.81',
         bare: null,
         value: 0.81,
@@ -60,7 +60,7 @@ describe('the rows of a benchmark that prints verdicts only', () => {
         target: 0.7,
       },
       {
-        what: 'redis        900/s: peak RSS in MiB',
+        what: 'redis: peak RSS in MiB',
         ours: '190.00',
         bare: null,
         value: 190,
