@@ -5,6 +5,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   costs: async () => (await import('./costs.ts')).benchCosts(),
   deliver: async () => (await import('./deliver.ts')).benchDeliver(),
   drain: async () => (await import('./drain.ts')).benchDrain(),
+  isolation: async () => (await import('./isolation.ts')).benchIsolation(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
