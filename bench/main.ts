@@ -6,6 +6,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   deliver: async () => (await import('./deliver.ts')).benchDeliver(),
   drain: async () => (await import('./drain.ts')).benchDrain(),
   isolation: async () => (await import('./isolation.ts')).benchIsolation(),
+  order: async () => (await import('./order.ts')).benchOrder(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
