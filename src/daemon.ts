@@ -68,14 +68,22 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
 }
 
 async function runParts(options: DaemonOptions, signal: AbortSignal): Promise<void> {
-  const { log, roles, clock } = options;
   await using scope = new Scope();
   const stop = new AbortController();
   const stopOnSignal = () => stop.abort();
   signal.addEventListener('abort', stopOnSignal, { once: true });
   scope.defer(() => signal.removeEventListener('abort', stopOnSignal));
   if (signal.aborted) stop.abort();
+  try {
+    await runUntilStopped(options, scope, stop);
+  } finally {
+    // What runs until it is told to end would keep a process that has given up.
+    stop.abort();
+  }
+}
 
+async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: AbortController): Promise<void> {
+  const { log, roles, clock } = options;
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
   if (options.loaded.config.admin !== false) {
