@@ -6,6 +6,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   deliver: async () => (await import('./deliver.ts')).benchDeliver(),
   drain: async () => (await import('./drain.ts')).benchDrain(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
+  quiet: async () => (await import('./quiet.ts')).benchQuiet(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
 
