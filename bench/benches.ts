@@ -101,6 +101,15 @@ export const BENCHES: readonly Bench[] = [
     load: async () => (await import('./page.ts')).benchPage,
   },
   {
+    name: 'quiet',
+    title: 'a quiet database beside a busy one',
+    isInAll: false,
+    all: {},
+    quick: {},
+    limitSeconds: 600,
+    load: async () => (await import('./quiet.ts')).benchQuiet,
+  },
+  {
     name: 'render',
     title: 'rendering a template',
     isInAll: true,
