@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   memory: async () => (await import('./memory.ts')).benchMemory(),
   page: async () => (await import('./page.ts')).benchPage(),
   render: async () => (await import('./render.ts')).benchRender(),
+  tail: async () => (await import('./tail.ts')).benchTail(),
 };
 
 const name = process.argv[2] ?? '';
