@@ -1,10 +1,13 @@
 /** The admin server over a given store, without a daemon, for what is measured of pages and API alone. */
 import type { AdminHost } from '../src/admin/host.ts';
+import { RowTable } from '../src/admin/rowTable.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { systemClock } from '../src/core/clock.ts';
 import { WalhookError } from '../src/core/errors.ts';
 import { SILENT } from '../src/core/logger.ts';
+import { NO_TLS } from '../src/database/connect.ts';
 import { define, LiveDefinitions } from '../src/definitions/live.ts';
+import { readPublished } from '../src/definitions/published.ts';
 import { Reloader } from '../src/definitions/reloader.ts';
 import { OwnServices } from '../src/deliver/addresses/ownServices.ts';
 import { Metrics } from '../src/observe/metrics.ts';
@@ -38,6 +41,12 @@ export function benchAdminHost(store: QueueStore, webhooks: readonly string[]): 
     store,
     live,
     metrics,
+    published: () => readPublished(null),
+    rows: new RowTable(
+      { url: () => 'postgres://u@localhost:1/app', tls: NO_TLS, role: 'watched' },
+      live,
+      systemClock,
+    ),
     own: new OwnServices(
       () => [],
       () => Promise.resolve([]),

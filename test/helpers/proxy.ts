@@ -15,6 +15,8 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Keeps what is open and lets nothing through, in either direction or towards the client only. */
   swallow(direction: 'both' | 'inbound' | 'none'): void;
+  /** Passes on what the service answers only after so many milliseconds. */
+  delay(ms: number): void;
   /** Reads nothing any more, also of new connections: not even their end is noticed. Ends with `cut`. */
   freeze(): void;
 }
@@ -26,6 +28,7 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
   const open = new Set<Socket>();
   let swallowed: 'both' | 'inbound' | 'none' = 'none';
   let isFrozen = false;
+  let delayMs = 0;
   let server: Server | null = null;
   const cut = () => {
     isFrozen = false;
@@ -46,7 +49,11 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
         });
       }
       client.on('data', (chunk) => swallowed === 'both' || upstream.write(chunk));
-      upstream.on('data', (chunk) => swallowed !== 'none' || client.write(chunk));
+      upstream.on('data', (chunk) => {
+        if (swallowed !== 'none') return;
+        if (delayMs === 0) client.write(chunk);
+        else setTimeout(() => client.destroyed || client.write(chunk), delayMs);
+      });
       if (isFrozen) client.pause();
     });
     server.listen(port, '127.0.0.1');
@@ -72,6 +79,9 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
     cut,
     swallow(direction) {
       swallowed = direction;
+    },
+    delay(ms) {
+      delayMs = ms;
     },
     freeze() {
       isFrozen = true;
