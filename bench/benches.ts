@@ -101,6 +101,15 @@ export const BENCHES: readonly Bench[] = [
     load: async () => (await import('./page.ts')).benchPage,
   },
   {
+    name: 'tail',
+    title: 'the live tail at 500 outcomes a second',
+    isInAll: true,
+    all: { BENCH_SECONDS: '20' },
+    quick: { BENCH_SECONDS: '5' },
+    limitSeconds: 300,
+    load: async () => (await import('./tail.ts')).benchTail,
+  },
+  {
     name: 'quiet',
     title: 'a quiet database beside a busy one',
     isInAll: false,
