@@ -86,7 +86,7 @@ function section({ name, title }: Bench, result: BenchResult | undefined): strin
   ];
 }
 
-const figure = ({ value }: Row): string => (Number.isFinite(value) ? value.toFixed(2) : '–');
+const figure = ({ value }: Row): string => (value === null ? '–' : value.toFixed(2));
 
 function held(row: Row): [string, string] {
   const met = isMet(row);
