@@ -131,7 +131,7 @@ function figures(contender: Contender, turns: readonly Turn[]): Figures {
 
 function lineOf(of: Figures): string {
   const cpu = [of.singles.cpu, of.singles.queueCpu, of.singles.serverCpu]
-    .map((one) => one.toFixed(2))
+    .map((one) => (one * 1_000).toFixed(0))
     .join('+');
   return [
     `${of.contender.name.padEnd(16)} ${thousands(of.singles.perSecond).padStart(6)}/s small`,
