@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   drain: async () => (await import('./drain.ts')).benchDrain(),
   isolation: async () => (await import('./isolation.ts')).benchIsolation(),
   order: async () => (await import('./order.ts')).benchOrder(),
+  many: async () => (await import('./many.ts')).benchMany(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
   render: async () => (await import('./render.ts')).benchRender(),
 };
