@@ -88,6 +88,15 @@ export const BENCHES: readonly Bench[] = [
     load: async () => (await import('./order.ts')).benchOrder,
   },
   {
+    name: 'many',
+    title: 'a thousand webhooks: start, idle, and what they deliver',
+    isInAll: true,
+    all: {},
+    quick: {},
+    limitSeconds: 400,
+    load: async () => (await import('./many.ts')).benchMany,
+  },
+  {
     name: 'memory',
     title: 'memory under a large Transaction and very large rows',
     isInAll: true,
