@@ -1,5 +1,5 @@
 /** A Redis for the tests: the one of REDIS_URL, else redis-server of the PATH, else a container. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,40 +18,56 @@ export async function startRedis(): Promise<RunningRedis | null> {
   return (await startLocalRedis([])) ?? (await startContainer());
 }
 
+/** A Redis of a test's own, which can go away and come back on its port and its files. */
+export interface LocalRedis extends RunningRedis {
+  restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
 /** Starts redis-server with more settings, e.g. `['--appendonly', 'yes']`; null where there is none. */
 export async function startLocalRedis(
   settings: readonly string[],
   port?: number,
-): Promise<RunningRedis | null> {
+): Promise<LocalRedis | null> {
   const folder = await mkdtemp(path.join(tmpdir(), 'walhook-redis-'));
   const chosen = port ?? (await freePort());
-  const server = spawn(
-    'redis-server',
-    ['--port', String(chosen), '--dir', folder, '--save', '', ...settings],
-    {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
-  );
-  const failed = once(server, 'error').then(() => false);
-  let isReady = false;
-  server.stdout.on('data', (chunk: Buffer) => {
-    isReady ||= chunk.includes('Ready to accept connections');
-  });
-  const ready = until(() => isReady, { timeoutMs: 10_000 }).then(() => true);
-  const started = await Promise.race([failed, ready]);
-  if (!started) {
-    await rm(folder, { recursive: true, force: true });
+  const launch = async (): Promise<ChildProcess | null> => {
+    const child = spawn(
+      'redis-server',
+      ['--port', String(chosen), '--dir', folder, '--save', '', ...settings],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    const failed = once(child, 'error').then(() => false);
+    let isReady = false;
+    child.stdout.on('data', (chunk: Buffer) => {
+      isReady ||= chunk.includes('Ready to accept connections');
+    });
+    const ready = until(() => isReady, { timeoutMs: 30_000 }).then(() => true);
+    if (await Promise.race([failed, ready])) return child;
     ready.catch(() => undefined);
     return null;
+  };
+  const end = async (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL') => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'close');
+    child.kill(signal);
+    await ended;
+  };
+  const first = await launch();
+  if (first === null) {
+    await rm(folder, { recursive: true, force: true });
+    return null;
   }
+  let server = first;
   return {
     url: `redis://127.0.0.1:${chosen}`,
+    async restart(signal) {
+      await end(server, signal);
+      const next = await launch();
+      if (next === null) throw new Error('redis-server did not come back');
+      server = next;
+    },
     async stop() {
-      if (server.exitCode === null && server.signalCode === null) {
-        const ended = once(server, 'close');
-        server.kill('SIGKILL');
-        await ended;
-      }
+      await end(server, 'SIGKILL');
       await rm(folder, { recursive: true, force: true });
     },
   };
