@@ -49,7 +49,7 @@ const WEBHOOK = {
   timeout: '5s',
   // What overflows is told in a Gap, and not delivered: that is tested elsewhere.
   backlog: { max: 10_000_000, bytes: '10GiB' },
-  retry: { schedule: Array.from({ length: 200 }, () => '1s') },
+  retry: { schedule: Array.from({ length: 50 }, () => '1s') },
 };
 
 async function openPost(

@@ -12,7 +12,7 @@ import { openScenario, untilCapturing } from './fixture.ts';
 /** What a loaded machine may add to the time promised. */
 const SLACK_MS = 4_000;
 
-describe.each(QUEUE_KINDS)('several daemons, queue on %s', (kind) => {
+describe.each(QUEUE_KINDS)('12: several daemons, queue on %s', (kind) => {
   const isSkipped = isQueueMissing(kind);
 
   it.skipIf(isSkipped)('take over within 3 s of a kill', async () => {
@@ -65,7 +65,7 @@ describe.each(QUEUE_KINDS)('several daemons, queue on %s', (kind) => {
   );
 });
 
-describe('several daemons', () => {
+describe('12: several daemons', () => {
   it('take over within 15 s of a partition from PostgreSQL', async () => {
     await using scenario = await openScenario();
     await using proxy = await openProxy(scenario.database.url);
