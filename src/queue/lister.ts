@@ -8,7 +8,7 @@ import { WalhookError } from '../core/errors.ts';
 import { hash8 } from '../core/hash.ts';
 import type { Backend, JobScan, StoredJob } from './backend.ts';
 import { headTokens } from './delivery.ts';
-import { summaryOfEntry } from './entry.ts';
+import { historyToken, summaryOfEntry } from './entry.ts';
 import {
   type DeliveryFilter,
   type DeliveryPage,
@@ -139,11 +139,19 @@ export class Lister {
     return (job) => waitingItems(job, parked, withOthers);
   }
 
+  /** Nothing is parked where no breaker is open. */
+  async #mayBeParked({ state, webhook }: DeliveryFilter): Promise<boolean> {
+    if (state !== 'parked') return true;
+    const parked = await this.#backend.parkedWebhooks();
+    return webhook === undefined ? parked.size > 0 : parked.has(webhook);
+  }
+
   /** The stream of a part of the jobs, from where the cursor is. */
   async #jobs(part: Part, filter: DeliveryFilter, from: JobsCursor, wanted: number): Promise<Stream> {
     const at = (cursor: JobsCursor): Partial<ListCursor> => ({ [part]: cursor });
     const end = (below: string): Stream['end'] => at({ below, skip: null });
-    if (from.below === END || !mayBeIn(part, filter)) return { items: [], end: end(END), isOver: true };
+    const isNothing = from.below === END || !mayBeIn(part, filter) || !(await this.#mayBeParked(filter));
+    if (isNothing) return { items: [], end: end(END), isOver: true };
     const itemsOf = await this.#itemsOf(part, false);
     const items: Stream['items'][number][] = [];
     let after = from.below;
@@ -211,14 +219,18 @@ function merged(
 }
 
 function scanOf(part: Part, filter: DeliveryFilter, after: string | null, most: number): JobScan {
-  const { webhook, state, model, key, requestId, sinceMs } = filter;
+  const { webhook, state, model, key, requestId, status, sinceMs, untilMs } = filter;
+  const waits = part === 'waiting' ? state : undefined;
   return {
     part,
     webhook: webhook ?? null,
     after,
     sinceMs: sinceMs ?? null,
+    untilMs: untilMs ?? null,
     tokens: headTokens({ model, key, requestId }),
-    taken: part === 'logged' || state === undefined ? null : state === 'active',
+    attempt: status === undefined ? null : historyToken(status),
+    tried: waits === 'waiting' || waits === 'delayed' ? waits === 'delayed' : null,
+    taken: waits === undefined ? null : waits === 'active',
     most,
   };
 }

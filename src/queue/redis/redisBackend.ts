@@ -66,6 +66,10 @@ export class RedisBackend implements Backend, OrphanStore {
       scan.most,
       JOBS_BUDGET,
       scan.taken === null ? '' : Number(scan.taken),
+      scan.untilMs === null ? '' : scan.untilMs,
+      scan.attempt === null ? '' : scan.part === 'waiting' ? 'history' : 'records',
+      scan.attempt ?? '',
+      scan.tried === null ? '' : Number(scan.tried),
       scan.tokens.length,
       ...scan.tokens,
     ])) as Answer;
