@@ -1,5 +1,6 @@
 /** Errors as answers: RFC 9457 problem details with the codes of the catalogue. */
 import { type ErrorCode, errorCatalogue, toWalhookError, WalhookError } from '../core/errors.ts';
+import { RowRefused } from '../definitions/rowStore.ts';
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
 export interface Problem {
@@ -11,6 +12,8 @@ export interface Problem {
   /** The code of the catalogue. */
   readonly code: string;
   readonly remedy: string;
+  /** Each mistake of a webhook that was refused, with its path. */
+  readonly errors?: readonly { readonly path: string; readonly detail: string }[];
 }
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
@@ -29,6 +32,9 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   CONFIG_INVALID: 422,
   CONFIG_NOT_FOUND: 422,
   TEMPLATE_INVALID: 422,
+  WEBHOOK_INVALID: 422,
+  WEBHOOK_CHANGED: 412,
+  ROWS_UNAVAILABLE: 503,
   WEBHOOK_READ_ONLY: 409,
   WEBHOOK_NOT_READY: 409,
   RELOAD_UNAVAILABLE: 409,
@@ -41,23 +47,40 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 /** Any thrown value as a problem. What has no name is told by its code alone: its text may hold anything. */
 export function toProblem(error: unknown): Problem {
-  const known = fromFramework(error) ?? toWalhookError(error);
+  const refusal = fromFramework(error);
+  const known = refusal?.error ?? toWalhookError(error);
   return {
     type: `urn:walhook:error:${known.code}`,
     title: errorCatalogue[known.code].meaning,
-    status: STATUS[known.code] ?? 500,
+    status: refusal?.status ?? STATUS[known.code] ?? 500,
     detail: known.code === 'UNEXPECTED' ? 'see the log of the daemon' : known.message,
     code: known.code,
     remedy: known.remedy,
+    ...(known instanceof RowRefused
+      ? { errors: known.mistakes.map(({ path, message }) => ({ path, detail: message })) }
+      : {}),
   };
 }
 
-/** The framework's own refusals: a body that is no JSON, a parameter of the wrong type, too many requests. */
-function fromFramework(error: unknown): WalhookError | null {
+/** HTTP's own refusals, in words: what the framework would say of them may hold what was sent. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  405: 'expected a method that this address takes',
+  413: 'expected a smaller body',
+  414: 'expected a shorter address',
+  415: 'expected the content type application/json (a form, where a page sends it)',
+};
+
+/**
+ * The framework's own refusals: a body that is no JSON, a parameter of the wrong type, a method that is not taken.
+ * null: the error is another one.
+ */
+function fromFramework(error: unknown): { readonly error: WalhookError; readonly status: number } | null {
   if (error instanceof WalhookError || typeof error !== 'object' || error === null) return null;
   const status = 'statusCode' in error ? error.statusCode : undefined;
-  const message = error instanceof Error ? error.message : '';
-  if (status === 429) return new WalhookError('RATE_LIMITED', 'expected fewer attempts from this address');
   if (typeof status !== 'number' || status < 400 || status > 499) return null;
-  return new WalhookError('REQUEST_INVALID', message);
+  if (status === 429) {
+    return { error: new WalhookError('RATE_LIMITED', 'expected fewer requests of this caller'), status };
+  }
+  const message = REFUSALS[status] ?? (error instanceof Error ? error.message : 'expected another request');
+  return { error: new WalhookError('REQUEST_INVALID', message), status };
 }

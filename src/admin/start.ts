@@ -8,12 +8,14 @@ import type { PostgresTarget } from '../database/connect.ts';
 import type { LiveDefinitions } from '../definitions/live.ts';
 import type { Reloader } from '../definitions/reloader.ts';
 import type { OwnServices } from '../deliver/addresses/ownServices.ts';
+import { LATENCY_OF, latencyOf } from '../observe/latency.ts';
 import type { Metrics, QueueSample } from '../observe/metrics.ts';
 import { Probe } from '../observe/probe.ts';
 import { Sampler } from '../observe/sampler.ts';
 import { readSlotReading } from '../observe/slotReading.ts';
 import type { QueueStore } from '../queue/store.ts';
 import type { AdminHost } from './host.ts';
+import { RowTable } from './rowTable.ts';
 import { type AdminServer, openAdmin, openMetrics } from './server.ts';
 
 export interface AdminServices {
@@ -22,6 +24,7 @@ export interface AdminServices {
   readonly live: LiveDefinitions;
   readonly metrics: Metrics;
   readonly reloader: Reloader;
+  readonly published: AdminHost['published'];
   /** Hosts that may never be sent to. */
   readonly own: OwnServices;
   /** The watched database. */
@@ -121,11 +124,18 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
       return probe.ask((client) => readSlotReading(client, slot, wal_budget));
     },
     readQueue: async () => await readQueue(store(), clock),
+    readLatency: async () => {
+      const page = { limit: LATENCY_OF, cursor: null };
+      return latencyOf((await store().deliveries.list({ state: 'delivered' }, page)).items);
+    },
     metrics,
     clock,
   });
+  const rows = new RowTable(database, live, clock);
+  scope.defer(() => rows.close());
   return {
     ...services,
+    rows,
     startedAtMs: clock.now(),
     get store() {
       return store();

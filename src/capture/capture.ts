@@ -22,7 +22,7 @@ import type { WebhookRows } from '../definitions/webhookRows.ts';
 import { Enqueuer } from '../enqueue/enqueuer.ts';
 import { type Position, parsePosition } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
-import type { CaptureStore, StoreState } from '../queue/store.ts';
+import type { CaptureStore, QueueStore, StoreState } from '../queue/store.ts';
 import { Acker } from '../replication/acker.ts';
 import { PublicationWatch, readPublicationOid } from '../replication/publicationWatch.ts';
 import type { SlotState } from '../replication/slot.ts';
@@ -34,6 +34,7 @@ import { RelatedRows } from '../represent/relatedRows.ts';
 import { RelatedTables } from '../represent/relatedTables.ts';
 import { Representer } from '../represent/representer.ts';
 import { type RepresentOptions, Shapes } from '../represent/shape.ts';
+import { DiskWatch } from './diskWatch.ts';
 import { decoderFor } from './messageDecoder.ts';
 import type { MissLog } from './misses.ts';
 import { type ReplayOptions, runReplays } from './replay.ts';
@@ -78,6 +79,8 @@ export interface CaptureOptions {
   readonly lookupTimeoutMs: number;
   /** How long an acknowledgement trails its flush. */
   readonly ackDelayMs: number;
+  /** Asked before anything is acknowledged; absent: what is stored is safe, or will be after the delay. */
+  readonly disk?: Pick<QueueStore, 'untilOnDisk'> | undefined;
   /** Wakes deliver in this process. */
   readonly onQueued: (webhooks: readonly string[]) => void;
   readonly instruments?: CaptureInstruments;
@@ -127,26 +130,13 @@ export async function captureOnce(
   scope.defer(() => stream.close());
   const position = parsePosition(start.state.position);
   refusePositionAhead(position, stream.walEnd);
-  const watch = new PublicationWatch({
-    publication: options.publication,
-    oid: stream.publicationOid,
-    read: () => readPublicationOid(options.pool, options.publication),
-    onConfirmed: (lsn) => {
-      acker.settle(lsn, clock.monotonic());
-      options.instruments?.settled(lsn);
-      stream.sendStatus();
-    },
-    onGone: (error) => stream.fail(error),
-    clock,
-    log,
-  });
-  scope.defer(() => watch.stop());
+  const settling = acknowledge(options, acker, stream, scope);
   const enqueuer = new Enqueuer({
     store: options.store,
     fence: start.fence,
     position,
     definitions: options.definitions,
-    onSettled: (lsn) => watch.offer(lsn),
+    onSettled: settling.offer,
     onQueued: options.onQueued,
     onPublished: options.onPublished ?? (() => undefined),
     onFailed: (error) => stream.fail(toWalhookError(error)),
@@ -174,7 +164,7 @@ export async function captureOnce(
     fail: (error) => stream.fail(error),
   });
   enqueuer.flush();
-  const replays = startReplays(options, start, enqueuer);
+  const replays = startReplays(options, start, enqueuer, () => session.matcher);
   scope.defer(() => replays.stop());
   for await (const frames of stream) {
     await session.accept(frames);
@@ -184,8 +174,43 @@ export async function captureOnce(
   }
   await replays.stop();
   await enqueuer.drain();
-  await watch.finish();
+  await settling.finish();
   stream.sendStatus();
+}
+
+/** What is stored is acknowledged after a look at the publication and, where the store can tell, at its disk. */
+function acknowledge(
+  { publication, pool, disk: store, instruments, clock, log }: CaptureOptions,
+  acker: Acker,
+  stream: ReplicationStream,
+  scope: Scope,
+): { offer(lsn: Lsn): void; finish(): Promise<void> } {
+  const settle = (lsn: Lsn) => {
+    acker.settle(lsn, clock.monotonic());
+    instruments?.settled(lsn);
+    stream.sendStatus();
+  };
+  const disk = store === undefined ? null : new DiskWatch({ store, onConfirmed: settle, clock, log });
+  const watch = new PublicationWatch({
+    publication,
+    oid: stream.publicationOid,
+    read: () => readPublicationOid(pool, publication),
+    onConfirmed: (lsn) => (disk === null ? settle(lsn) : disk.offer(lsn)),
+    onGone: (error) => stream.fail(error),
+    clock,
+    log,
+  });
+  scope.defer(() => {
+    watch.stop();
+    disk?.stop();
+  });
+  return {
+    offer: (lsn) => watch.offer(lsn),
+    async finish() {
+      await watch.finish();
+      await disk?.finish();
+    },
+  };
 }
 
 function onAbort(signal: AbortSignal | undefined, act: () => void, scope: Scope): void {
@@ -234,13 +259,14 @@ function startReplays(
   options: CaptureOptions,
   start: CaptureStart,
   enqueuer: Enqueuer,
+  matcher: () => Matcher,
 ): { stop(): Promise<void> } {
   const { notes } = options;
   const ended = new AbortController();
   const running =
     notes === undefined
       ? Promise.resolve()
-      : runReplays(replayOptions(options, notes, start, enqueuer), ended.signal);
+      : runReplays(replayOptions(options, notes, start, enqueuer, matcher), ended.signal);
   return {
     stop() {
       ended.abort();
@@ -254,8 +280,9 @@ function replayOptions(
   store: ReplayOptions['store'],
   start: CaptureStart,
   enqueuer: Enqueuer,
+  matcher: () => Matcher,
 ): ReplayOptions {
-  const { pool, models, represent, matcher, limits, clock, log } = options;
+  const { pool, models, represent, limits, clock, log } = options;
   const { generation } = start.state.installation;
   const parts = newRepresentation(options);
   return {

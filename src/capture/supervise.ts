@@ -24,7 +24,7 @@ import { BoundedStore, type Bounds } from '../enqueue/bounds.ts';
 import { parsePosition } from '../enqueue/position.ts';
 import type { Alerts } from '../observe/alerts.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { QueueStore, StoreState } from '../queue/store.ts';
+import type { Durability, Installation, QueueStore, StoreState } from '../queue/store.ts';
 import { readSlot } from '../replication/slot.ts';
 import type { Services } from '../services.ts';
 import { checkHistory, putProgress } from '../setup/history.ts';
@@ -77,6 +77,7 @@ const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'NOT_MY_DATABASE',
   'NOT_MY_QUEUE',
   'QUEUE_IN_WATCHED_DATABASE',
+  'QUEUE_LOST',
   'QUEUE_NOT_SET_UP',
   'QUEUE_VERSION',
   'QUEUE_EVICTS',
@@ -91,10 +92,11 @@ export function isFatal(error: WalhookError): boolean {
 export async function captureForever(options: CapturingOptions, signal: AbortSignal): Promise<void> {
   const { clock, log } = options;
   let tries = 0;
+  const seen: Seen = { installation: null };
   while (!signal.aborted) {
     const startedMs = clock.monotonic();
     try {
-      await captureOverOneConnection(options, signal);
+      await captureOverOneConnection(options, seen, signal);
     } catch (error) {
       options.metrics.captureIs('disconnected');
       const known = captureError(error);
@@ -107,7 +109,16 @@ export async function captureForever(options: CapturingOptions, signal: AbortSig
   }
 }
 
-async function captureOverOneConnection(options: CapturingOptions, signal: AbortSignal): Promise<void> {
+/** What this process found in the store before: a store that is empty now has lost it. */
+interface Seen {
+  installation: Installation | null;
+}
+
+async function captureOverOneConnection(
+  options: CapturingOptions,
+  seen: Seen,
+  signal: AbortSignal,
+): Promise<void> {
   const { services, store, live, metrics, clock, log } = options;
   await using scope = new Scope();
   const pool = await openPool(services.lookups, LOOKUP_CONNECTIONS, {
@@ -115,7 +126,7 @@ async function captureOverOneConnection(options: CapturingOptions, signal: Abort
     query_timeout: LOST_ANSWER_MS,
   });
   scope.defer(async () => void (await settlesWithin(pool.end(), ENDING_MS)));
-  await refuseWrongBinding(options, pool);
+  seen.installation = await refuseWrongBinding(options, seen, pool);
   const { slot } = live.current.loaded.config.postgres;
   metrics.captureIs('standby');
   const self = { process: options.process, host: hostname(), pid: process.pid };
@@ -138,13 +149,12 @@ async function lead(
   const { slot: slotName, publication } = config.postgres;
   const fence = await store.takeFence();
   // Read after the fence was taken: no other daemon can move the position any more.
-  const state = await store.state();
-  if (state === null) throw new WalhookError('QUEUE_NOT_SET_UP', "the queue's store is empty");
+  const state = await boundState(store);
   const slot = await readSlot(pool, slotName);
   const { replication } = services;
   const history = { client: pool, replication, store, slotName, publication, nowMs: clock.now() };
   const timeline = await checkHistory(history, state, slot);
-  const { ackDelayMs, note } = await acknowledgement(config.queue.ack_delay, store);
+  const { ackDelayMs, isConfirmed, note } = await acknowledgement(config.queue.ack_delay, store);
   log.info({ durability: note, ackDelayMs, fence, timeline }, 'acknowledging what is stored');
 
   const reading = await readingOf(config, pool, log);
@@ -170,6 +180,7 @@ async function lead(
         limits: captureLimits(config),
         lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
         ackDelayMs,
+        disk: isConfirmed ? store : undefined,
         onQueued: options.onQueued,
         instruments: metrics,
         renew: definitions.replaced,
@@ -199,6 +210,12 @@ async function lead(
   }
 }
 
+async function boundState(store: QueueStore): Promise<StoreState> {
+  const state = await store.state();
+  if (state !== null) return state;
+  throw new WalhookError('QUEUE_LOST', 'expected what was in the store a moment ago, found it empty');
+}
+
 function newHeartbeat(
   { process, clock, log }: CapturingOptions,
   { postgres }: Config,
@@ -224,7 +241,7 @@ async function readingOf(config: Config, pool: Pool, log: Logger): Promise<Readi
 
 /** The webhooks in force at the stored position, ready to follow the stream. */
 async function webhookRowsOf(
-  { loaded: { config }, webhooks }: Definitions,
+  { loaded: { config }, webhooks, files }: Definitions,
   { definitions, installation: { generation } }: StoreState,
   bounded: BoundedStore,
   models: ReadingDefinitions['models'],
@@ -234,7 +251,7 @@ async function webhookRowsOf(
   const { slot, publication } = config.postgres;
   const matcherOf = await startingWebhooks({ pool, slot, publication, models, log });
   const onInForce = (all: readonly WebhookDefinition[]) => bounded.replace(boundsOf(all));
-  return new WebhookRows({ config, webhooks, definitions, generation, matcherOf, onInForce, log });
+  return new WebhookRows({ config, webhooks, files, definitions, generation, matcherOf, onInForce, log });
 }
 
 function startingWith(
@@ -352,10 +369,15 @@ async function keepLease(
   }
 }
 
-async function refuseWrongBinding({ live, store }: CapturingOptions, pool: Pool): Promise<void> {
+async function refuseWrongBinding(
+  { live, store }: CapturingOptions,
+  seen: Seen,
+  pool: Pool,
+): Promise<Installation> {
   const { environment, postgres } = live.current.loaded.config;
-  checkBinding({
+  return checkBinding({
     store: await store.state(),
+    before: seen.installation,
     recorded: await readInstallation(pool, postgres.slot),
     identity: await readIdentity(pool),
     environment,
@@ -363,10 +385,8 @@ async function refuseWrongBinding({ live, store }: CapturingOptions, pool: Pool)
   });
 }
 
-async function acknowledgement(
-  setting: 'auto' | number,
-  store: QueueStore,
-): Promise<{ ackDelayMs: number; note: string }> {
+/** A delay that the configuration names is kept to as it is, whatever the store could tell. */
+async function acknowledgement(setting: 'auto' | number, store: QueueStore): Promise<Durability> {
   const durability = await store.durability();
-  return setting === 'auto' ? durability : { ...durability, ackDelayMs: setting };
+  return setting === 'auto' ? durability : { ...durability, isConfirmed: false, ackDelayMs: setting };
 }

@@ -25,7 +25,9 @@ export const queueSchema = z.strictObject({
   ack_delay: z
     .union([z.literal('auto'), duration(0, 600_000)])
     .default('auto')
-    .describe('How long the acknowledgement trails a flush. auto: 2s on Redis with AOF, else 0.'),
+    .describe(
+      'How long the acknowledgement trails a flush. auto: until WAITAOF confirms it (Redis 7.2, Valkey); 2s on older Redis with AOF (30s with appendfsync no); else 0.',
+    ),
   encryption_key: z
     .union([encryptionKey(), z.array(encryptionKey()).max(10)])
     .nullable()

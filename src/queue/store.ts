@@ -164,6 +164,16 @@ export interface QueueCounts {
   readonly isParked: boolean;
 }
 
+/** When what is stored has survived a crash of the store's server. */
+export interface Durability {
+  /** {@link QueueStore.untilOnDisk} tells; nothing has to be waited for blindly. */
+  readonly isConfirmed: boolean;
+  /** Where it does not: how long an acknowledgement should trail a flush, in milliseconds. */
+  readonly ackDelayMs: number;
+  /** For people; begins with `none` where a crash loses what waits. */
+  readonly note: string;
+}
+
 /** Capture's side. */
 export interface CaptureStore {
   /** Takes over capturing: from now on a flush with a lower fence is refused. */
@@ -247,7 +257,14 @@ export interface QueueStore
    * QUEUE_EVICTS, QUEUE_SERVER_OLD, and QUEUE_VERSION where setup has to bring the store to this format.
    */
   inspectServer(options: { readonly requireNoEviction: boolean }): Promise<readonly string[]>;
-  /** How long an acknowledgement should trail a flush here, in milliseconds, and why. */
-  durability(): Promise<{ readonly ackDelayMs: number; readonly note: string }>;
+  /** What an acknowledgement may rest on here. */
+  durability(): Promise<Durability>;
+  /**
+   * Waits until everything up to a position is on the disk of a store that can tell so; false where it was not
+   * within a few seconds, or the store does not hold that position any more. Throws QUEUE_UNREACHABLE.
+   *
+   * @param position a position, or the sixteen digits that one begins with
+   */
+  untilOnDisk(position: string): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -83,6 +83,8 @@ export function newInstallation(identity: ServerIdentity, environment: string, s
 export interface Binding {
   /** Of the queue's store; null where setup has not been run on it. */
   readonly store: StoreState | null;
+  /** What stood in the store when this process last looked; absent: it has not looked before. */
+  readonly before?: Installation | null;
   /** Of the watched database; null where the helper schema is not there. */
   readonly recorded: Installation | null;
   readonly identity: ServerIdentity;
@@ -90,8 +92,22 @@ export interface Binding {
   readonly slot: string;
 }
 
-/** Compares everything with everything. Throws QUEUE_NOT_SET_UP, NOT_MY_QUEUE or NOT_MY_DATABASE. */
-export function checkBinding({ store, recorded, identity, environment, slot }: Binding): Installation {
+/** Compares everything with everything. Throws QUEUE_LOST, QUEUE_NOT_SET_UP, NOT_MY_QUEUE or NOT_MY_DATABASE. */
+export function checkBinding({
+  store,
+  before = null,
+  recorded,
+  identity,
+  environment,
+  slot,
+}: Binding): Installation {
+  if (store === null && before !== null) {
+    throw new WalhookError(
+      'QUEUE_LOST',
+      `expected the queue ${before.queueId} that was in the store a moment ago, found a store that holds nothing of walhook: its jobs and its position are lost`,
+      { remedy: LOST_QUEUE_REMEDY },
+    );
+  }
   if (store === null && recorded !== null) {
     throw new WalhookError(
       'NOT_MY_QUEUE',

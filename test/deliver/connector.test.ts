@@ -1,6 +1,7 @@
 /** The address policy at the moment of dialling: literals, names, answers that change, and our own services. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { Agent } from 'undici';
 import { describe, expect, it } from 'vitest';
 import { parseAllowed } from '../../src/core/addressRules.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -102,6 +103,25 @@ describe('a request', () => {
     expect(await send(transport, request, 3_000, NEVER)).toMatchObject(REFUSED);
     await transport.close();
     expect(sink.received).toHaveLength(1);
+  });
+
+  it('over a kept connection goes where that leads, though its name leads elsewhere by now', async () => {
+    await using sink = await openSink();
+    const resolve = answering(['127.0.0.1'], ['169.254.169.254']);
+    const origin = `http://hook.example:${sink.port}`;
+    const transport = transportTo(origin, { writtenLoopback: null, rules: OFF, resolve, connections: 1 });
+    const request = { method: 'POST', origin, path: '/', headers: [], body: Buffer.from('{}') } as const;
+    for (let i = 0; i < 3; i += 1)
+      expect(await send(transport, request, 3_000, NEVER)).toMatchObject(REACHED);
+    await transport.close();
+    expect([transport.connects, resolve.asked.length, sink.received.length]).toEqual([1, 1, 3]);
+  });
+
+  it('goes through nothing that could look names up by itself', async () => {
+    const transport = transportTo('http://hook.example');
+    // Interceptors make another dispatcher of an Agent; the one for look-ups dials what no connector has seen.
+    expect((await transport.dispatcherFor('http://hook.example')).constructor).toBe(Agent);
+    await transport.close();
   });
 
   it('reaches a name of this machine that is allowed, at its port', async () => {

@@ -40,6 +40,23 @@ const CASES: readonly [BehaviourName, Partial<AttemptResult>, number?][] = [
   ['has a status of four digits', { kind: 'network' }],
   ['redirects to metadata', { kind: 'response', status: 302 }],
   ['redirects to itself', { kind: 'response', status: 307 }],
+  ['redirects to a file', { kind: 'response', status: 301 }],
+  ['redirects with 303', { kind: 'response', status: 303 }],
+  ['redirects with 308', { kind: 'response', status: 308 }],
+  ['redirects over two lines', {}],
+  ['asks to be looked at again', { kind: 'response', status: 200 }],
+  ['extends its chunks without end', {}],
+  ['breaks off without a length', { kind: 'response', status: 200 }],
+  ['answers before it has read', {}, 8 * MIB],
+  ['sends a brotli bomb', { kind: 'response', status: 200 }],
+  ['speaks HTTP/2', { kind: 'network' }],
+  ['has no status', { kind: 'network' }],
+  ['ends its lines its own way', {}],
+  ['frames its body twice', { kind: 'network' }],
+  ['has two lengths', { kind: 'network' }],
+  ['has a length that is none', { kind: 'network' }],
+  ['says what terminals obey', { kind: 'response', status: 500 }],
+  ['says what is no text', { kind: 'response', status: 500 }],
   ['asks to come back in a century', { kind: 'response', status: 503, retryAfterMs: 3_153_600_000_000 }],
 ];
 
@@ -61,6 +78,8 @@ describe('a receiver that', () => {
     if (name !== 'never reads') await until(() => hostile.open() === 0);
     expect(result).toMatchObject(expected);
     expect(next).toMatchObject(expected);
+    // Nothing that it says makes a further request: one for each that was sent, and none elsewhere.
+    expect(hostile.requests()).toBeLessThanOrEqual(2);
     expect(tookMs).toBeLessThan(TIMEOUT_MS + 2_000);
     expect(grownBytes).toBeLessThan(bodyBytes + 64 * MIB);
     expect(result.kind === 'response' ? (result.response?.body?.length ?? 0) : 0).toBeLessThanOrEqual(22_000);

@@ -29,6 +29,19 @@ describe('a rendered URL', () => {
     ['http://[::1]:8080/x', 'http://[::1]:8080', '/x', null],
     ['http://bücher.example/', 'http://xn--bcher-kva.example', '/', null],
     ['http://2130706433/', 'http://127.0.0.1', '/', null],
+    // What only looks like another host.
+    ['http://good.example#@evil.example/', 'http://good.example', '/', null],
+    ['http://good.example?@evil.example/', 'http://good.example', '/?@evil.example/', null],
+    ['http://good.example//evil.example/', 'http://good.example', '//evil.example/', null],
+    [
+      'http://user:pw@evil.example@good.example/',
+      'http://good.example',
+      '/',
+      `Basic ${Buffer.from('user:pw@evil.example').toString('base64')}`,
+    ],
+    ['http://ехample.com/', 'http://xn--ample-ywe6i.com', '/', null],
+    ['http://h:22/', 'http://h:22', '/', null],
+    ['\thttp://h/\r\n', 'http://h', '/', null],
   ])('%j goes to %s, %s', (text, origin, path, authorization) => {
     expect(parseRequestUrl(text)).toEqual({ origin, path, authorization });
   });
@@ -41,6 +54,13 @@ describe('a rendered URL', () => {
     ['another scheme', 'ftp://example.com/'],
     ['a file', 'file:///etc/passwd'],
     ['javascript', 'javascript:alert(1)'],
+    ['gopher', 'gopher://127.0.0.1:6379/_FLUSHALL'],
+    ['a socket of the system', 'unix:/var/run/docker.sock'],
+    ['a WebSocket', 'ws://example.com/'],
+    ['a WebSocket over TLS', 'wss://example.com/'],
+    ['a scheme that is left to somebody else', '//example.com/hook'],
+    ['backslashes for slashes', 'http:\\\\evil.example'],
+    ['a port that is no number', 'http://example.com:a/'],
     ['data', 'data:text/plain,x'],
     ['a line end inside', 'http://example.com/\r\nX-Evil: 1'],
     ['a tab that the parser would drop', 'http://exa\tmple.com/'],

@@ -1,7 +1,7 @@
 /** Receivers that misbehave, each in one way, over raw sockets. */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 type Behaviour = (socket: Socket) => void;
 
@@ -27,6 +27,10 @@ function pour(first: string, piece: string): Behaviour {
     more();
   };
 }
+
+/** For terminals, spreadsheets and browsers. */
+export const EVIL_TEXT =
+  '\x1b]0;owned\x07\x1b[31m=cmd|calc!A0 "><img src=x onerror=alert(1)>\r\n{"level":60}';
 
 const say =
   (text: string | Buffer): Behaviour =>
@@ -81,6 +85,55 @@ export const BEHAVIOURS = {
     'HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n',
   ),
   'redirects to itself': say('HTTP/1.1 307 Again\r\nLocation: /\r\nContent-Length: 0\r\n\r\n'),
+  'redirects to a file': say(
+    'HTTP/1.1 301 Moved\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n',
+  ),
+  'redirects with 303': say('HTTP/1.1 303 See\r\nLocation: /\r\nContent-Length: 0\r\n\r\n'),
+  'redirects with 308': say('HTTP/1.1 308 For good\r\nLocation: //[::1]/\r\nContent-Length: 0\r\n\r\n'),
+  'redirects over two lines': say(
+    'HTTP/1.1 302 Found\r\nLocation: http://a/\rX-Evil: 1\r\nContent-Length: 0\r\n\r\n',
+  ),
+  'asks to be looked at again': say(
+    'HTTP/1.1 200 OK\r\nRefresh: 0; url=http://[::1]/\r\nContent-Length: 0\r\n\r\n',
+  ),
+  'extends its chunks without end': pour(
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;',
+    'x'.repeat(16_384),
+  ),
+  'breaks off without a length': (socket: Socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\nhalf', () => setTimeout(() => socket.resetAndDestroy(), 20));
+  },
+  'answers before it has read': sayAndClose(
+    'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+  ),
+  'sends a brotli bomb': say(
+    Buffer.concat([
+      Buffer.from('HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n'),
+      chunk(
+        brotliCompressSync(Buffer.alloc(32 * 1_048_576), { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+      ),
+      Buffer.from('0\r\n\r\n'),
+    ]),
+  ),
+  'speaks HTTP/2': say(
+    Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+  ),
+  'has no status': say('HTTP/1.1 OK\r\n\r\n'),
+  'ends its lines its own way': say('HTTP/1.1 200 OK\nX: 1\n\n'),
+  'frames its body twice': say(
+    'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ),
+  'has two lengths': say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'),
+  'has a length that is none': say('HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n'),
+  'says what terminals obey': say(
+    `HTTP/1.1 500 No\r\nX-Evil: <script>\r\nContent-Length: ${EVIL_TEXT.length}\r\n\r\n${EVIL_TEXT}`,
+  ),
+  'says what is no text': say(
+    Buffer.concat([
+      Buffer.from('HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\n'),
+      Buffer.from([0xff, 0, 0xfe, 0x80]),
+    ]),
+  ),
   'asks to come back in a century': say(
     'HTTP/1.1 503 Later\r\nRetry-After: 3153600000\r\nContent-Length: 0\r\n\r\n',
   ),

@@ -16,6 +16,8 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Keeps what is open and lets nothing through, in either direction or towards the client only. */
   swallow(direction: 'both' | 'inbound' | 'none'): void;
+  /** Passes on what the service answers only after so many milliseconds. */
+  delay(ms: number): void;
   /** Lets everything through in small pieces, each so much later; 0 ends it. */
   crawl(delayMs: number): void;
   /** Reads nothing any more, also of new connections: not even their end is noticed. Ends with `cut`. */
@@ -29,6 +31,7 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
   const open = new Set<Socket>();
   let swallowed: 'both' | 'inbound' | 'none' = 'none';
   let isFrozen = false;
+  let delayMs = 0;
   let crawlMs = 0;
   let server: Server | null = null;
   /** What is on its way slowly is not overtaken by what comes after. */
@@ -73,7 +76,9 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
         if (swallowed !== 'both') up(chunk);
       });
       upstream.on('data', (chunk) => {
-        if (swallowed === 'none') down(chunk);
+        if (swallowed !== 'none') return;
+        if (delayMs === 0) down(chunk);
+        else setTimeout(() => client.destroyed || down(chunk), delayMs);
       });
       if (isFrozen) client.pause();
     });
@@ -101,8 +106,11 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
     swallow(direction) {
       swallowed = direction;
     },
-    crawl(delayMs) {
-      crawlMs = delayMs;
+    delay(ms) {
+      delayMs = ms;
+    },
+    crawl(ms) {
+      crawlMs = ms;
     },
     freeze() {
       isFrozen = true;

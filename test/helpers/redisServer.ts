@@ -19,7 +19,7 @@ export async function startRedis(): Promise<RunningRedis | null> {
 }
 
 /** A Redis of a test's own, which can go away and come back on its port and its files. */
-export interface LocalRedis extends RunningRedis {
+export interface RestartableRedis extends RunningRedis {
   restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
@@ -27,50 +27,79 @@ export interface LocalRedis extends RunningRedis {
 export async function startLocalRedis(
   settings: readonly string[],
   port?: number,
+): Promise<RestartableRedis | null> {
+  const redis = await openLocalRedis(settings, port);
+  if (redis === null) return null;
+  return {
+    url: redis.url,
+    async restart(signal) {
+      await redis.kill(signal);
+      await redis.start();
+    },
+    stop: async () => void (await redis[Symbol.asyncDispose]()),
+  };
+}
+
+/** A server that can be killed and started again, with what is on its disk by then. */
+export interface LocalRedis extends AsyncDisposable {
+  readonly url: string;
+  /** Where its files are. */
+  readonly folder: string;
+  /** Ends it: without a signal as a crash of the process does. */
+  kill(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** @param settings instead of those before */
+  start(settings?: readonly string[]): Promise<void>;
+}
+
+/** Starts redis-server; null where there is none. */
+export async function openLocalRedis(
+  settings: readonly string[],
+  port?: number,
+  command = 'redis-server',
 ): Promise<LocalRedis | null> {
   const folder = await mkdtemp(path.join(tmpdir(), 'walhook-redis-'));
   const chosen = port ?? (await freePort());
-  const launch = async (): Promise<ChildProcess | null> => {
-    const child = spawn(
-      'redis-server',
-      ['--port', String(chosen), '--dir', folder, '--save', '', ...settings],
-      { stdio: ['ignore', 'pipe', 'ignore'] },
-    );
-    const failed = once(child, 'error').then(() => false);
-    let isReady = false;
-    child.stdout.on('data', (chunk: Buffer) => {
-      isReady ||= chunk.includes('Ready to accept connections');
-    });
-    const ready = until(() => isReady, { timeoutMs: 30_000 }).then(() => true);
-    if (await Promise.race([failed, ready])) return child;
-    ready.catch(() => undefined);
-    return null;
-  };
-  const end = async (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL') => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'close');
-    child.kill(signal);
+  const fixed = ['--port', String(chosen), '--dir', folder, '--save', ''];
+  let server = await spawnRedis(command, [...fixed, ...settings]);
+  const kill = async (signal: 'SIGTERM' | 'SIGKILL' = 'SIGKILL') => {
+    if (server === null || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'close');
+    server.kill(signal);
     await ended;
   };
-  const first = await launch();
-  if (first === null) {
+  if (server === null) {
     await rm(folder, { recursive: true, force: true });
     return null;
   }
-  let server = first;
   return {
     url: `redis://127.0.0.1:${chosen}`,
-    async restart(signal) {
-      await end(server, signal);
-      const next = await launch();
-      if (next === null) throw new Error('redis-server did not come back');
-      server = next;
+    folder,
+    kill,
+    async start(others = settings) {
+      server = await spawnRedis(command, [...fixed, ...others]);
     },
-    async stop() {
-      await end(server, 'SIGKILL');
+    async [Symbol.asyncDispose]() {
+      await kill();
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Resolves when it is ready; null where the command is not there. */
+async function spawnRedis(command: string, args: readonly string[]): Promise<ChildProcess | null> {
+  const server = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const failed = once(server, 'error').then(() => false);
+  let isReady = false;
+  server.stdout.on('data', (chunk: Buffer) => {
+    isReady ||= chunk.includes('Ready to accept connections');
+  });
+  const ready = (async () => {
+    await until(() => isReady, { timeoutMs: 30_000 });
+    return true;
+  })();
+  if (await Promise.race([failed, ready])) return server;
+  ready.catch(() => undefined);
+  return null;
 }
 
 async function startContainer(): Promise<RunningRedis | null> {

@@ -178,7 +178,7 @@ describe.each(QUEUE_KINDS)('6: a %s queue that lost everything', (kind) => {
       }
       await scenario.commit(2);
       expect(await daemon.ended).toBe(1);
-      expect(daemon.output()).toContain('NOT_MY_QUEUE');
+      expect(daemon.output()).toContain('QUEUE_LOST');
       const { rows } = await scenario.database.client.query<{ owed: number }>(
         `select count(*)::int as owed from pg_logical_slot_peek_binary_changes($1, null, null,
          'proto_version', '1', 'publication_names', 'walhook') where get_byte(data, 0) = ascii('I')`,

@@ -39,6 +39,10 @@ export function scanJobs(q: string, scan: JobScan): Query {
   if (scan.webhook !== null) where.add('webhook = ?', scan.webhook);
   if (scan.after !== null) where.add('(last_ms, id) < (?::bigint, ?::bigint)', ...readPlace(scan.after));
   if (scan.sinceMs !== null) where.add('last_ms >= ?', scan.sinceMs);
+  // The first commit time in a head is that of its first Delivery.
+  if (scan.untilMs !== null) where.add(`substring(head from '"c":([0-9]+)')::bigint < ?`, scan.untilMs);
+  if (scan.tried !== null) where.add(scan.tried ? 'attempts > 0' : 'attempts = 0');
+  if (scan.history !== null) where.add("history <> '' and strpos(history, ?) > 0", scan.history);
   for (const token of scan.tokens) where.add('strpos(head, ?) > 0', token);
   if (scan.taken !== null) where.add(scan.taken ? 'owner is not null' : 'owner is null');
   const limit = where.value(scan.most);
@@ -63,8 +67,6 @@ function entryConditions(filter: DeliveryFilter): Conditions {
   const where = new Conditions();
   if (webhook !== undefined) where.add('webhook = ?', webhook);
   if (state !== undefined) where.add('state = ?', state);
-  // Named one by one, so that the index over webhook and state serves lists of one Webhook too.
-  else if (webhook !== undefined) where.add("state in ('delivered', 'failed', 'cancelled')");
   if (model !== undefined) where.add('model = ?', model);
   if (key !== undefined) where.add('key = ?', key);
   if (requestId !== undefined) where.add("request_id = ? and request_id <> ''", requestId);

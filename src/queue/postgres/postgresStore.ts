@@ -30,6 +30,7 @@ import {
   type ClaimedJob,
   type ClaimRequest,
   type ClaimResult,
+  type Durability,
   type FailedDelivery,
   type Flush,
   type FlushResult,
@@ -447,8 +448,13 @@ export class PostgresStore implements QueueStore {
     return [];
   }
 
-  durability(): Promise<{ ackDelayMs: number; note: string }> {
-    return Promise.resolve({ ackDelayMs: 0, note: 'committed on PostgreSQL' });
+  durability(): Promise<Durability> {
+    return Promise.resolve({ isConfirmed: false, ackDelayMs: 0, note: 'committed on PostgreSQL' });
+  }
+
+  /** What is committed is. */
+  untilOnDisk(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async close(): Promise<void> {

@@ -26,6 +26,7 @@ import {
   type ClaimedJob,
   type ClaimRequest,
   type ClaimResult,
+  type Durability,
   type FailedDelivery,
   type Flush,
   type FlushResult,
@@ -57,21 +58,22 @@ import {
   FLUSH,
   HEARTBEAT,
   INITIALISE,
+  MARK,
   PAUSE,
   PUT_NOTE,
   REBIND,
   RELEASE,
   REPORT,
 } from './scripts.ts';
-import { readFacts, unsuitable, warnings } from './suitability.ts';
+import { durabilityOf, readFacts, unsuitable, warnings } from './suitability.ts';
 
 export interface RedisStoreOptions extends RedisLocation {
   /** What the log keeps and how it is sealed; default: everything, in the clear. */
   readonly policy?: LogPolicy;
 }
 
-/** The acknowledgement trails a flush by this where an append-only file is synced every second. */
-const AOF_DELAY_MS = 2_000;
+/** How long the server may take to sync what was written; shorter than a command may take. */
+const WAITAOF_TIMEOUT_MS = 5_000;
 /** How long closing may wait for a server that does not answer. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
@@ -85,6 +87,8 @@ export class RedisStore implements QueueStore {
   readonly #redis: RedisCall;
   readonly #sender = newSender();
   #subscriber: Redis | null = null;
+  #confirming: Redis | null = null;
+  #confirmer: RedisCall | null = null;
 
   private constructor(options: RedisStoreOptions, client: Redis) {
     this.#options = options;
@@ -375,15 +379,45 @@ export class RedisStore implements QueueStore {
     return warnings(facts);
   }
 
-  async durability(): Promise<{ ackDelayMs: number; note: string }> {
-    const info = await this.#redis.call((redis) => redis.info('persistence'));
-    return /^aof_enabled:1/m.test(info)
-      ? { ackDelayMs: AOF_DELAY_MS, note: 'append-only file, acknowledged 2 s later' }
-      : { ackDelayMs: 0, note: 'none: the append-only file is off' };
+  async durability(): Promise<Durability> {
+    const info = await this.#redis.call((redis) => redis.info());
+    const facts = readFacts(info);
+    if (!facts.hasAof) return durabilityOf(facts, '', false);
+    const [, appendfsync = ''] = await this.#redis
+      .call((redis) => redis.config('GET', 'appendfsync') as Promise<string[]>)
+      .catch(() => []);
+    // Waits for nothing, and so answers at once where the server knows it.
+    const hasWaitaof = await this.#redis
+      .call((redis) => redis.call('WAITAOF', 0, 0, 1))
+      .then(
+        () => true,
+        () => false,
+      );
+    return durabilityOf(facts, appendfsync, hasWaitaof);
+  }
+
+  async untilOnDisk(position: string): Promise<boolean> {
+    // What waits on a connection waits for WAITAOF too: it has one of its own.
+    const confirmer = this.#confirmer ?? (await this.#newConfirmer());
+    if ((await confirmer.script(MARK, [position])) !== 1) return false;
+    const answer = await confirmer.call((redis) => redis.call('WAITAOF', 1, 0, WAITAOF_TIMEOUT_MS));
+    return Number((answer as unknown[])[0]) >= 1;
+  }
+
+  async #newConfirmer(): Promise<RedisCall> {
+    const client = newClient(this.#options, true);
+    this.#confirming = client;
+    await client.connect().catch((error: unknown) => {
+      client.disconnect();
+      throw unreachable(error, this.#options);
+    });
+    this.#confirmer = new RedisCall(this.#options, client);
+    return this.#confirmer;
   }
 
   async close(): Promise<void> {
     this.#subscriber?.disconnect();
+    this.#confirming?.disconnect();
     await settlesWithin(
       this.#client.quit().catch(() => undefined),
       CLOSE_TIMEOUT_MS,

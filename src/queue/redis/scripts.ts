@@ -3,7 +3,7 @@
  *
  * Keys, all under one hash tag so that a cluster keeps them on one node (`p` is `{prefix}:`):
  *
- *   p store              hash    format, installation, position, fence, definitions
+ *   p store              hash    format, installation, position, fence, definitions, marks
  *   p note               hash    key → text: who captures, how far a replay is
  *   p seq                string  last job id
  *   p webhooks           set     keys of Webhooks that have counters
@@ -498,4 +498,15 @@ export const REBIND = `${COMMON}
 local format, installation, position = arg(), arg(), arg()
 redis.call('HSET', KEYS[1], 'format', format, 'installation', installation, 'position', position)
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
+`;
+
+/**
+ * p, position → 1 and a write that comes after all up to the position, or 0. A server that came back with less
+ * than it had holds an earlier position: what is not there cannot be said to be on its disk.
+ */
+export const MARK = `
+local at = redis.call('HGET', KEYS[1], 'position')
+if not at or at < ARGV[2] then return 0 end
+redis.call('HINCRBY', KEYS[1], 'marks', 1)
+return 1
 `;
