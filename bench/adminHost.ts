@@ -43,7 +43,7 @@ export function benchAdminHost(store: QueueStore, webhooks: readonly string[]): 
     metrics,
     published: () => readPublished(null),
     rows: new RowTable(
-      { url: () => 'postgres://u@localhost:1/app', tls: NO_TLS, role: 'u' },
+      { url: () => 'postgres://u@localhost:1/app', tls: NO_TLS, role: 'watched' },
       live,
       systemClock,
     ),

@@ -18,12 +18,27 @@ const TICKED = {
 } as const;
 
 /** Values with parts, each with a field of its own: `retry_max_age`. */
-const PARTS: Readonly<Record<string, Readonly<Record<string, 'text' | 'count' | 'list'>>>> = {
-  retry: { schedule: 'list', max_age: 'text' },
-  rate_limit: { max: 'count', per: 'text' },
-  brake: { max: 'count', per: 'text' },
-  backlog: { max: 'count', bytes: 'text', then: 'text' },
+const PARTS: Readonly<Record<string, readonly Part[]>> = {
+  retry: [
+    ['schedule', 'list'],
+    ['max_age', 'text'],
+  ],
+  rate_limit: [
+    ['max', 'count'],
+    ['per', 'text'],
+  ],
+  brake: [
+    ['max', 'count'],
+    ['per', 'text'],
+  ],
+  backlog: [
+    ['max', 'count'],
+    ['bytes', 'text'],
+    ['then', 'text'],
+  ],
 };
+
+type Part = readonly [name: string, kind: 'text' | 'count' | 'list'];
 
 const LISTS: ReadonlySet<string> = new Set(['models', 'columns']);
 /** In the field of a schedule: no retry at all. */
@@ -32,8 +47,8 @@ const NEVER = 'never';
 /** The field that a mistake belongs to; null where there is none. */
 export function fieldOf(path: string): string | null {
   const [, key = '', part] = /^([a-z_]+)(?:\.([a-z_]+))?/.exec(path) ?? [];
-  if (part !== undefined && PARTS[key]?.[part] !== undefined) return `${key}_${part}`;
-  if (PARTS[key] !== undefined) return `${key}_${Object.keys(PARTS[key])[0]}`;
+  const parts = PARTS[key];
+  if (parts !== undefined) return `${key}_${(parts.find(([name]) => name === part) ?? parts[0])?.[0]}`;
   return Object.hasOwn(ROW_COLUMNS, key) ? key : null;
 }
 
@@ -85,13 +100,13 @@ export function valuesOf(fields: FormFields): {
   for (const [key, kind] of Object.entries(ROW_COLUMNS)) {
     if (key === 'enabled') continue;
     const text = fields[key] ?? '';
-    const value = valueOf(key, kind, text, fields, mistakes);
+    const value = valueFrom(key, kind, text, fields, mistakes);
     if (value !== undefined) values[key] = value;
   }
   return { values, mistakes };
 }
 
-function valueOf(
+function valueFrom(
   key: string,
   kind: string,
   text: string,
@@ -114,12 +129,8 @@ function valueOf(
   return key === 'additional_headers' || key === 'body_template' ? text : text.trim();
 }
 
-function partsOf(
-  key: string,
-  parts: Readonly<Record<string, 'text' | 'count' | 'list'>>,
-  fields: FormFields,
-): Json | undefined {
-  const entries = Object.entries(parts).flatMap(([part, kind]): [string, Json][] => {
+function partsOf(key: string, parts: readonly Part[], fields: FormFields): Json | undefined {
+  const entries = parts.flatMap(([part, kind]): [string, Json][] => {
     const text = (fields[`${key}_${part}`] ?? '').trim();
     if (text === '') return [];
     return [[part, kind === 'count' ? countOf(text) : kind === 'list' ? scheduleOf(text) : text]];

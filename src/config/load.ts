@@ -8,7 +8,7 @@ import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { withPreset } from './presets/preset.ts';
 import { type Config, configSchema, keysAt } from './schema.ts';
-import type { VariableSource } from './variables.ts';
+import { namedVariables, type Resolved, resolveVariables, type VariableSource } from './variables.ts';
 
 /** A webhook as written, with `defaults` applied and `${…}` unresolved: what may be stored elsewhere. */
 export type RawWebhook = Readonly<Record<string, unknown>>;
@@ -25,6 +25,8 @@ export interface LoadedConfig {
   readonly variableValues: readonly VariableValue[];
   /** What the `env` filter of templates reads: a variable that `templates.env` names, else undefined. */
   readonly templateEnv: (name: string) => string | undefined;
+  /** Resolves a text from elsewhere: only with what this file names too, the rest is missing. */
+  resolve(text: string): Resolved;
   /** A text of the file with its variables resolved anew; null where there is none. */
   current(path: Path): string | null;
 }
@@ -101,6 +103,13 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
       ),
       variableValues: document.variableValues,
       templateEnv: (name) => (templateNames.has(name) ? options.source.env[name] : undefined),
+      resolve: (other) => {
+        const named = new Set(namedVariables(text));
+        const strange = namedVariables(other).filter((name) => !named.has(name));
+        if (strange.length === 0) return resolveVariables(other, options.source);
+        const missing = strange.map((name) => `this process's own file does not name ${name}`);
+        return { text: other, isVariable: true, values: [], missing };
+      },
       current: (path) => {
         const value = valueAt(parseConfigDocument(text, options.source).value, path);
         return typeof value === 'string' ? value : null;

@@ -136,7 +136,7 @@ export const defaultsSchema = z
   .describe('Any key of a webhook but name, models, events and url.');
 
 /** What only the configuration file may say of a webhook: secrets, files, and who dials. */
-const FILE_ONLY: ReadonlySet<string> = new Set([
+export const FILE_ONLY: ReadonlySet<string> = new Set([
   'secret',
   'ca_file_path',
   'cert_file_path',

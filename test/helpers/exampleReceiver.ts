@@ -69,7 +69,10 @@ async function sendOne(url: string, hasArrived: () => boolean): Promise<void> {
   await database.client.query(
     "begin; select walhook.set_context('grace', 'r1'); update orders set note = '→'; commit",
   );
-  await until(hasArrived, { timeoutMs: 60_000, what: `the webhook at the receiver; so far:\n${daemon.output()}` });
+  await until(hasArrived, {
+    timeoutMs: 60_000,
+    what: `the webhook at the receiver; so far:\n${daemon.output()}`,
+  });
 }
 
 /** Requests made by hand, by the words of Standard Webhooks. */

@@ -19,7 +19,7 @@ import {
   withCredentials,
 } from '../rowActs.ts';
 import { type FormFields, fieldsOf, fieldsSent, valuesOf } from '../webhookForm.ts';
-import { findWebhook } from '../webhooks.ts';
+import { findWebhook, namesByKey } from '../webhooks.ts';
 import { editorForm } from './editorForm.ts';
 import { eventChooser, eventsPart } from './eventChooser.ts';
 import { mistakeList } from './fields.ts';
@@ -186,7 +186,7 @@ async function show(
             <button name="act" value="try">Try</button> <a href="${path}">Back</a></div>
         </div>
         <div class="beside">
-          ${eventChooser(events, chosen, host.clock.now())}
+          ${eventChooser(events, chosen, namesByKey(host), host.clock.now())}
           <section aria-live="polite" aria-label="What it would do" class="outcome" id="outcome">${
             trial === null
               ? html`<p class="muted">What it would do with this Event stands here when nothing is wrong any more.</p>`
