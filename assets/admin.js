@@ -129,6 +129,40 @@ function followTail() {
   connect();
 }
 
+const TRY_AFTER_MS = 600;
+
+/** Shows beside the editor what the webhook as typed would do, as it is typed. Saving is the form's own. */
+function tryWhileEditing() {
+  const form = document.querySelector('form[data-editor]');
+  if (form === null) return;
+  let timer;
+  let asked = 0;
+  const renew = async () => {
+    asked += 1;
+    const mine = asked;
+    const body = new URLSearchParams(new FormData(form));
+    body.set('act', 'try');
+    try {
+      const response = await fetch(form.action, { method: 'POST', body, headers: { accept: 'text/html' } });
+      const next = new DOMParser().parseFromString(await response.text(), 'text/html');
+      const outcome = next.querySelector('#outcome');
+      // Somebody has typed on meanwhile: the answer to that comes.
+      if (outcome === null || mine !== asked) return;
+      const list = next.querySelector('#mistakes');
+      document.querySelector('#outcome').replaceChildren(...outcome.childNodes);
+      if (list !== null) document.querySelector('#outcome').replaceChildren(list);
+    } catch {
+      // The daemon is away for a moment; the button tells.
+    }
+  };
+  form.addEventListener('input', (event) => {
+    if (event.target.name === 'event_id') return;
+    clearTimeout(timer);
+    timer = setTimeout(renew, TRY_AFTER_MS);
+  });
+}
+
 listenToButtons();
+tryWhileEditing();
 renewLivePage();
 followTail();

@@ -17,6 +17,7 @@ import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope, settlesSoonAfter } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import { FileTargets } from './definitions/fileTargets.ts';
 import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
 import { Reloader } from './definitions/reloader.ts';
 import { RowTargets } from './definitions/rowTargets.ts';
@@ -113,11 +114,10 @@ async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: Abort
   const running = [
     ...(deliverer === null
       ? []
-      : [
-          deliverer.run(stop.signal),
-          keepHouse(housekeeping(options, parts, store), stop.signal),
-          followDefinitions(options, store, follow, stop.signal),
-        ]),
+      : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
+    ...(deliverer === null && !roles.includes('admin')
+      ? []
+      : [followDefinitions(options, store, follow, stop.signal)]),
     ...(roles.includes('capture')
       ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
@@ -149,13 +149,17 @@ interface Parts {
   readonly reloader: Reloader;
   /** Webhooks kept as rows, as they were published last. */
   readonly rows: RowTargets;
+  /** The file's, likewise. */
+  readonly files: FileTargets;
+  /** Another process captures, and says which webhooks there are. */
+  readonly isFollowing: boolean;
   /** Who may not be sent to, looked up once for all. */
   readonly own: OwnServices;
   /** null until it has been reached. */
   store: QueueStore | null;
 }
 
-function buildParts({ loaded, services, version, clock, log, reread }: DaemonOptions): Parts {
+function buildParts({ loaded, services, roles, version, clock, log, reread }: DaemonOptions): Parts {
   const live = new LiveDefinitions(define(loaded, new Map(), 0));
   const metrics = new Metrics(version, clock);
   return {
@@ -163,6 +167,8 @@ function buildParts({ loaded, services, version, clock, log, reread }: DaemonOpt
     metrics,
     reloader: new Reloader({ reread, live, metrics, clock, log }),
     rows: new RowTargets(loaded.config, log.child({ part: 'deliver' })),
+    files: new FileTargets(loaded, log.child({ part: 'deliver' })),
+    isFollowing: !roles.includes('capture'),
     own: new OwnServices(() => ownServices(services), systemResolve, clock),
     store: null,
   };
@@ -188,9 +194,15 @@ function housekeeping(options: DaemonOptions, { live, rows }: Parts, store: Queu
   };
 }
 
-/** Webhooks of the file and of rows. */
-function targetsOf({ live, rows }: Parts): DeliverTarget[] {
-  return [...live.current.webhooks.map((webhook) => webhook.deliver), ...rows.targets()];
+/**
+ * Webhooks of the file and of rows. Who captures says which those of the file are; a process that does not follows
+ * what was published, for its own file gives only the secrets.
+ */
+function targetsOf({ live, rows, files, isFollowing }: Parts): DeliverTarget[] {
+  const published = isFollowing ? rows.published.files : null;
+  const ofFile =
+    published === null ? live.current.webhooks.map((webhook) => webhook.deliver) : files.targets(published);
+  return [...ofFile, ...rows.targets()];
 }
 
 /** Webhooks kept as rows: what another process publishes is delivered for a moment later. */
@@ -213,12 +225,15 @@ async function followDefinitions(
 
 function buildDeliverer(options: DaemonOptions, parts: Parts, store: QueueStore): Deliverer {
   const { loaded, clock, log, failpoint, version } = options;
-  const { live, metrics, own, rows } = parts;
-  const reload = ({ loaded: { config }, webhooks }: Definitions) =>
+  const { live, metrics, own, rows, files, isFollowing } = parts;
+  const reload = ({ loaded: ours, webhooks }: Definitions) => {
     rows.reload(
-      config,
-      webhooks.map(({ match }) => match.key),
+      ours.config,
+      // What was published says already which rows a webhook of the file keeps out.
+      isFollowing ? [] : webhooks.map(({ match }) => match.key),
     );
+    files.reload(ours);
+  };
   reload(live.current);
   const deliverer = new Deliverer({
     store,
@@ -276,13 +291,14 @@ function capturing(
 }
 
 function adminServices({ version, roles, services, clock, log }: DaemonOptions, parts: Parts): AdminServices {
-  const { live, metrics, reloader, own } = parts;
+  const { live, metrics, reloader, own, rows } = parts;
   return {
     version,
     roles,
     live,
     metrics,
     reloader,
+    published: () => rows.published,
     own,
     database: services.lookups,
     store: () => {

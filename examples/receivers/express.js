@@ -27,4 +27,4 @@ app.post('/hook', express.raw({ type: '*/*', limit: '8mb' }), (request, response
   response.status(204).end();
 });
 
-app.listen(9000);
+app.listen(process.env.PORT ?? 9000);

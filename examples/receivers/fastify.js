@@ -29,4 +29,4 @@ app.post('/hook', async (request, reply) => {
   return reply.code(204).send();
 });
 
-await app.listen({ port: 9000 });
+await app.listen({ port: Number(process.env.PORT ?? 9000) });

@@ -5,9 +5,11 @@
 import { parse, stringify } from 'yaml';
 import { WalhookError } from '../core/errors.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import { RowRefused, type RowValues } from '../definitions/rowStore.ts';
 import { checkWebhook, defineWebhookNamed, type WebhookDefinition } from '../definitions/webhooks.ts';
 import { checkedEvent } from '../trial/eventInput.ts';
 import type { AdminHost } from './host.ts';
+import { defineWritten } from './trials.ts';
 import { definitionOf } from './webhooks.ts';
 
 export const DRAFT_FIELDS = ['conditions', 'url', 'additional_headers', 'body_template'] as const;
@@ -32,13 +34,13 @@ export interface DraftMistake {
   readonly message: string;
 }
 
+export interface DefinedDraft {
+  readonly definition: WebhookDefinition | null;
+  readonly mistakes: readonly DraftMistake[];
+}
+
 /** @param shown what the editor showed: a field that is still like it was not edited */
-export function defineDraft(
-  host: AdminHost,
-  name: string,
-  draft: Draft,
-  shown: Draft,
-): { readonly definition: WebhookDefinition | null; readonly mistakes: readonly DraftMistake[] } {
+export function defineDraft(host: AdminHost, name: string, draft: Draft, shown: Draft): DefinedDraft {
   const { config, templateEnv } = host.live.current.loaded;
   const current = definitionOf(host, name).match.name;
   const edited = DRAFT_FIELDS.filter((field) => normal(draft[field]) !== normal(shown[field]));
@@ -46,6 +48,8 @@ export function defineDraft(
   const changes = Object.fromEntries(
     edited.map((field) => [field, field === 'conditions' ? conditionsOf(draft.conditions) : draft[field]]),
   );
+  const row = host.published().rows.find(({ key }) => key === definitionOf(host, name).match.key);
+  if (row !== undefined) return definedRowDraft(host, { ...row.values, ...changes });
   const webhooks = config.webhooks.map((one) => (one.name === current ? { ...one, ...changes } : one));
   const changed = webhooks.find((one) => one.name === current);
   const mistakes = checkWebhook({ ...changed }, []).map(({ path, message }) => ({
@@ -54,6 +58,17 @@ export function defineDraft(
   }));
   if (mistakes.length > 0) return { definition: null, mistakes };
   return { definition: defineWebhookNamed({ ...config, webhooks }, current, templateEnv), mistakes: [] };
+}
+
+/** A row's own fields stay; an empty one is the default. */
+function definedRowDraft(host: AdminHost, values: Readonly<Record<string, unknown>>): DefinedDraft {
+  const said = Object.entries(values).filter(([, value]) => value !== null && value !== '');
+  try {
+    return { definition: defineWritten(host, Object.fromEntries(said) as RowValues), mistakes: [] };
+  } catch (error) {
+    if (error instanceof RowRefused) return { definition: null, mistakes: error.mistakes };
+    throw error;
+  }
 }
 
 /** Throws REQUEST_INVALID or EVENT_INVALID. */

@@ -4,11 +4,13 @@ import type { AdminConfig } from '../config/adminSchema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { LiveDefinitions } from '../definitions/live.ts';
+import type { Published } from '../definitions/published.ts';
 import type { Reloader } from '../definitions/reloader.ts';
 import type { OwnServices } from '../deliver/addresses/ownServices.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Sampler } from '../observe/sampler.ts';
 import type { QueueStore } from '../queue/store.ts';
+import type { RowTable } from './rowTable.ts';
 
 export interface AdminHost {
   readonly version: string;
@@ -17,6 +19,9 @@ export interface AdminHost {
   readonly store: QueueStore;
   readonly live: LiveDefinitions;
   readonly reloader: Reloader;
+  /** What the capturing process published last, as this one has read it. */
+  readonly published: () => Published;
+  readonly rows: RowTable;
   readonly metrics: Metrics;
   /** Hosts that may never be sent to. */
   readonly own: OwnServices;

@@ -1,5 +1,6 @@
 /** Errors as answers: RFC 9457 problem details with the codes of the catalogue. */
 import { type ErrorCode, errorCatalogue, toWalhookError, WalhookError } from '../core/errors.ts';
+import { RowRefused } from '../definitions/rowStore.ts';
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
 export interface Problem {
@@ -11,6 +12,8 @@ export interface Problem {
   /** The code of the catalogue. */
   readonly code: string;
   readonly remedy: string;
+  /** Each mistake of a webhook that was refused, with its path. */
+  readonly errors?: readonly { readonly path: string; readonly detail: string }[];
 }
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
@@ -29,6 +32,9 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   CONFIG_INVALID: 422,
   CONFIG_NOT_FOUND: 422,
   TEMPLATE_INVALID: 422,
+  WEBHOOK_INVALID: 422,
+  WEBHOOK_CHANGED: 412,
+  ROWS_UNAVAILABLE: 503,
   WEBHOOK_READ_ONLY: 409,
   WEBHOOK_NOT_READY: 409,
   RELOAD_UNAVAILABLE: 409,
@@ -49,6 +55,9 @@ export function toProblem(error: unknown): Problem {
     detail: known.code === 'UNEXPECTED' ? 'see the log of the daemon' : known.message,
     code: known.code,
     remedy: known.remedy,
+    ...(known instanceof RowRefused
+      ? { errors: known.mistakes.map(({ path, message }) => ({ path, detail: message })) }
+      : {}),
   };
 }
 

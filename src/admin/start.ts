@@ -14,6 +14,7 @@ import { Sampler } from '../observe/sampler.ts';
 import { readSlotReading } from '../observe/slotReading.ts';
 import type { QueueStore } from '../queue/store.ts';
 import type { AdminHost } from './host.ts';
+import { RowTable } from './rowTable.ts';
 import { type AdminServer, openAdmin, openMetrics } from './server.ts';
 
 export interface AdminServices {
@@ -22,6 +23,7 @@ export interface AdminServices {
   readonly live: LiveDefinitions;
   readonly metrics: Metrics;
   readonly reloader: Reloader;
+  readonly published: AdminHost['published'];
   /** Hosts that may never be sent to. */
   readonly own: OwnServices;
   /** The watched database. */
@@ -124,8 +126,11 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
     metrics,
     clock,
   });
+  const rows = new RowTable(database, live, clock);
+  scope.defer(() => rows.close());
   return {
     ...services,
+    rows,
     startedAtMs: clock.now(),
     get store() {
       return store();

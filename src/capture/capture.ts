@@ -161,7 +161,7 @@ export async function captureOnce(
     fail: (error) => stream.fail(error),
   });
   enqueuer.flush();
-  const replays = startReplays(options, start, enqueuer);
+  const replays = startReplays(options, start, enqueuer, () => session.matcher);
   scope.defer(() => replays.stop());
   for await (const frames of stream) {
     await session.accept(frames);
@@ -256,13 +256,14 @@ function startReplays(
   options: CaptureOptions,
   start: CaptureStart,
   enqueuer: Enqueuer,
+  matcher: () => Matcher,
 ): { stop(): Promise<void> } {
   const { notes } = options;
   const ended = new AbortController();
   const running =
     notes === undefined
       ? Promise.resolve()
-      : runReplays(replayOptions(options, notes, start, enqueuer), ended.signal);
+      : runReplays(replayOptions(options, notes, start, enqueuer, matcher), ended.signal);
   return {
     stop() {
       ended.abort();
@@ -276,8 +277,9 @@ function replayOptions(
   store: ReplayOptions['store'],
   start: CaptureStart,
   enqueuer: Enqueuer,
+  matcher: () => Matcher,
 ): ReplayOptions {
-  const { pool, models, represent, matcher, limits, clock, log } = options;
+  const { pool, models, represent, limits, clock, log } = options;
   const { generation } = start.state.installation;
   const parts = newRepresentation(options);
   return {

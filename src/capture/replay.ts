@@ -35,7 +35,8 @@ export interface ReplayOptions {
   readonly models: readonly ModelOptions[];
   /** By model. */
   readonly represent: ReadonlyMap<string, RepresentOptions>;
-  readonly matcher: Matcher;
+  /** Of the webhooks in force when a replay begins or goes on. */
+  readonly matcher: () => Matcher;
   readonly tables: RelatedTables;
   readonly rows: { clear(): void };
   readonly settlerFor: (sink: SettlerOptions['enqueuer']) => Settler;
@@ -131,7 +132,7 @@ async function sourceOf(options: ReplayOptions, replay: Replay): Promise<Source>
       `expected a primary key on ${related.id}, found none: its rows have no order to be read in`,
     );
   }
-  const watching = matcher.targets(table.model, 'created');
+  const watching = matcher().targets(table.model, 'created');
   const targets = replay.webhook === null ? watching : watching.filter((one) => one.key === replay.webhook);
   if (targets.length === 0) {
     throw new WalhookError('USAGE', `expected a webhook that watches created of ${table.model}, found none`);

@@ -150,6 +150,11 @@ export class CaptureSession {
     return this.#options.renew?.aborted === true && this.#reader.open === null;
   }
 
+  /** The webhooks in force for what is read next. */
+  get matcher(): Matcher {
+    return this.#matcher;
+  }
+
   /** Commit time of the newest Transaction read; null before there was one. */
   get committedAtMs(): number | null {
     return this.#committedAtMs;

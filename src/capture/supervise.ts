@@ -241,7 +241,7 @@ async function readingOf(config: Config, pool: Pool, log: Logger): Promise<Readi
 
 /** The webhooks in force at the stored position, ready to follow the stream. */
 async function webhookRowsOf(
-  { loaded: { config }, webhooks }: Definitions,
+  { loaded: { config }, webhooks, files }: Definitions,
   { definitions, installation: { generation } }: StoreState,
   bounded: BoundedStore,
   models: ReadingDefinitions['models'],
@@ -251,7 +251,7 @@ async function webhookRowsOf(
   const { slot, publication } = config.postgres;
   const matcherOf = await startingWebhooks({ pool, slot, publication, models, log });
   const onInForce = (all: readonly WebhookDefinition[]) => bounded.replace(boundsOf(all));
-  return new WebhookRows({ config, webhooks, definitions, generation, matcherOf, onInForce, log });
+  return new WebhookRows({ config, webhooks, files, definitions, generation, matcherOf, onInForce, log });
 }
 
 function startingWith(

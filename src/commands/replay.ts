@@ -7,7 +7,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { systemClock } from '../core/clock.ts';
 import { WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
-import { defineWebhooks, rememberedKeys } from '../definitions/webhooks.ts';
+import { defineWebhooks, readDefinitions, rememberedKeys } from '../definitions/webhooks.ts';
 import type { Gap } from '../queue/gaps.ts';
 import {
   cancelReplay,
@@ -127,11 +127,17 @@ function modelsOf({ config }: LoadedConfig) {
 }
 
 async function keyOf(name: string, { config }: LoadedConfig, store: QueueStore): Promise<string> {
-  const webhooks = defineWebhooks(config, rememberedKeys((await store.state())?.definitions ?? null));
-  const found = webhooks.find((one) => one.match.name === name);
-  if (found === undefined)
-    throw new WalhookError('WEBHOOK_UNKNOWN', `expected a webhook named ${name}, found none`);
-  return found.match.key;
+  const published = (await store.state())?.definitions ?? null;
+  const ofFile = defineWebhooks(config, rememberedKeys(published)).map(({ match }) => match);
+  // Those kept as rows are known by what the capturing process has published.
+  const all = [...ofFile, ...readDefinitions(published)];
+  const found = all.find((one) => one.name === name) ?? all.find((one) => one.key === name);
+  if (found === undefined) {
+    throw new WalhookError('WEBHOOK_UNKNOWN', `expected a webhook named ${name}, found none`, {
+      remedy: 'walhook webhooks list',
+    });
+  }
+  return found.key;
 }
 
 /** The planner says what is wrong with a condition, and reads no row. */

@@ -8,7 +8,7 @@ import { isObject, translateExports, writtenPath } from './exports.ts';
 import { describeIssue, type Finding, formatPath, type Mistake, type Path } from './mistakes.ts';
 import { withPreset } from './presets/preset.ts';
 import { type Config, configSchema, keysAt } from './schema.ts';
-import type { VariableSource } from './variables.ts';
+import { namedVariables, type Resolved, resolveVariables, type VariableSource } from './variables.ts';
 
 /** A webhook as written, with `defaults` applied and `${…}` unresolved: what may be stored elsewhere. */
 export type RawWebhook = Readonly<Record<string, unknown>>;
@@ -17,12 +17,16 @@ export interface LoadedConfig {
   readonly config: Config;
   /** In the order of `config.webhooks`. */
   readonly rawWebhooks: readonly RawWebhook[];
+  /** The line of each of them in the file. */
+  readonly webhookLines: readonly (number | null)[];
   /** What was left out of exported webhooks. */
   readonly notes: readonly Mistake[];
   /** What variables and secret files stand for: nothing that is shown may hold one of these texts. */
   readonly variableValues: readonly VariableValue[];
   /** What the `env` filter of templates reads: a variable that `templates.env` names, else undefined. */
   readonly templateEnv: (name: string) => string | undefined;
+  /** Resolves a text from elsewhere: only with what this file names too, the rest is missing. */
+  resolve(text: string): Resolved;
   /** A text of the file with its variables resolved anew; null where there is none. */
   current(path: Path): string | null;
 }
@@ -93,14 +97,23 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
     loaded: {
       config,
       rawWebhooks: prepare(document.unresolved, needsServices).webhooks,
+      webhookLines: config.webhooks.map((_webhook, i) => document.line(prepared.written(['webhooks', i]))),
       notes: prepared.ignored.map((path) =>
         placeWritten({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
       variableValues: document.variableValues,
       templateEnv: (name) => (templateNames.has(name) ? options.source.env[name] : undefined),
+      resolve: (other) => {
+        const named = new Set(namedVariables(text));
+        const strange = namedVariables(other).filter((name) => !named.has(name));
+        if (strange.length === 0) return resolveVariables(other, options.source);
+        const missing = strange.map((name) => `this process's own file does not name ${name}`);
+        return { text: other, isVariable: true, values: [], missing };
+      },
       current: (path) => {
-        const value = valueAt(parseConfigDocument(text, options.source).value, path);
-        return typeof value === 'string' ? value : null;
+        // Asked at each connection: the file is not parsed again for one text of it.
+        const written = valueAt(document.unresolved, path);
+        return typeof written === 'string' ? resolveVariables(written, options.source).text : null;
       },
     },
     mistakes: [],

@@ -24,6 +24,13 @@ export interface Resolved {
 
 const REFERENCE = /\$(\$\{)|\$\{(?:([A-Z_][A-Z0-9_]*)(?::-([^}]*))?|file:([^}]+))\}/g;
 
+/** The variables and files that a text names: `NAME`, `file:/path`. */
+export function namedVariables(text: string): string[] {
+  return [...text.matchAll(REFERENCE)].flatMap(([, escaped, name, , file]) =>
+    escaped !== undefined ? [] : name !== undefined ? [name] : [`file:${file}`],
+  );
+}
+
 /** Resolves one scalar. */
 export function resolveVariables(text: string, source: VariableSource): Resolved {
   const missing: string[] = [];

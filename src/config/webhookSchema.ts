@@ -136,7 +136,7 @@ export const defaultsSchema = z
   .describe('Any key of a webhook but name, models, events and url.');
 
 /** What only the configuration file may say of a webhook: secrets, files, and who dials. */
-const FILE_ONLY: ReadonlySet<string> = new Set([
+export const FILE_ONLY: ReadonlySet<string> = new Set([
   'secret',
   'ca_file_path',
   'cert_file_path',
@@ -152,6 +152,12 @@ export const rowSchema = z.strictObject({
   ...withoutFileOnly(optionalSettings),
   secret_name: z.string().regex(SECRET_NAME, 'expected the name of a secret').optional(),
 });
+
+/** What may be written of a row, as JSON Schema; null stands for the default. */
+export function rowJsonSchema(): Readonly<Record<string, unknown>> {
+  const { $schema: _dialect, ...schema } = z.toJSONSchema(rowSchema, { io: 'input', unrepresentable: 'any' });
+  return schema;
+}
 
 /** The entries of `values` that rows have a say in. */
 export function withoutFileOnly<T>(values: Readonly<Record<string, T>>): Record<string, T> {

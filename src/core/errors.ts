@@ -314,6 +314,11 @@ const catalogue = {
     meaning: 'The request is not of the documented shape.',
     remedy: 'see /api/openapi.json',
   },
+  WEBHOOK_CHANGED: {
+    exit: 1,
+    meaning: 'The webhook is not what it was when editing began: somebody else has changed it.',
+    remedy: 'read it again, and make the change on what it is now',
+  },
   WEBHOOK_READ_ONLY: {
     exit: 1,
     meaning: 'The webhook is defined in the configuration file and cannot be edited here.',

@@ -3,7 +3,7 @@
  * interpolated, a secret is named and not said, files and proxies are the file's, and the host is one that
  * `rows.allow_hosts` lets in. Pure.
  */
-import { describeIssue, formatPath } from '../config/mistakes.ts';
+import { describeIssue, type Finding, formatPath } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { rowSchema, type WebhookConfig, webhookSchema, withoutFileOnly } from '../config/webhookSchema.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
@@ -37,41 +37,63 @@ export function rowRulesOf(config: Config): RowRules {
   };
 }
 
+/** One thing that keeps a row from being a Webhook. */
+export interface RowMistake {
+  /** e.g. `conditions.and[0].op`; '' for the row as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** As one sentence, which is how rows that are not in force are told of. */
+export function rowSentence({ path, message }: RowMistake): string {
+  return path === '' ? message : `${path}: ${message}`;
+}
+
+/** What {@link rowSentence} made of a mistake, taken apart again. */
+export function rowMistakeOf(sentence: string): RowMistake {
+  const [, path, message] = /^([a-z_]+(?:\.[\w$-]+|\[\d+\])*): (.*)$/s.exec(sentence) ?? [];
+  return path === undefined || message === undefined ? { path: '', message: sentence } : { path, message };
+}
+
 /** What keeps a row from being a Webhook: a sentence for each mistake. */
-export function mistakesOfRow({ values }: Pick<WebhookRow, 'values'>, rules: RowRules): string[] {
+export function mistakesOfRow(row: Pick<WebhookRow, 'values'>, rules: RowRules): string[] {
+  return checkRow(row, rules).map(rowSentence);
+}
+
+/** Every mistake of a row, with its path. */
+export function checkRow({ values }: Pick<WebhookRow, 'values'>, rules: RowRules): RowMistake[] {
   const parsed = rowSchema.safeParse(values);
   const valueAt = (path: readonly (string | number)[]) =>
     path.reduce<unknown>((at, part) => (isObject(at) ? Reflect.get(at, part) : undefined), values);
   const issues = parsed.success ? [] : parsed.error.issues;
   const view = { valueAt, isFromVariable: () => false, keysAt: () => [] };
-  const shape = issues.flatMap((issue) => describeIssue(issue, view)).map(sentence);
+  const shape = issues.flatMap((issue) => describeIssue(issue, view)).map(placed);
   const whole = { ...rules.defaults, ...values };
-  const deep = [...checkWebhook(whole, []), ...excludedInWebhook(whole, [], rules.models)].map(sentence);
+  const deep = [...checkWebhook(whole, []), ...excludedInWebhook(whole, [], rules.models)].map(placed);
   return [...shape, ...deep, ...ownMistakes(values, rules)];
 }
 
-function sentence({
-  path,
-  message,
-}: {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}) {
-  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+function placed({ path, message }: Finding): RowMistake {
+  return { path: formatPath(path), message };
 }
 
 /** Rules that the file's webhooks do not know. */
-function ownMistakes(values: WebhookRow['values'], rules: RowRules): string[] {
-  const mistakes: string[] = [];
+function ownMistakes(values: WebhookRow['values'], rules: RowRules): RowMistake[] {
+  const mistakes: RowMistake[] = [];
   const { secret_name: secret, url } = values;
   if (typeof secret === 'string' && !Object.hasOwn(rules.secrets, secret)) {
-    mistakes.push('secret_name: expected a name that secrets of the configuration file defines');
+    mistakes.push({
+      path: 'secret_name',
+      message: 'expected a name that secrets of the configuration file defines',
+    });
   }
-  if (typeof url === 'string') mistakes.push(...hostMistakes(url, rules.allowHosts));
+  if (typeof url === 'string') {
+    mistakes.push(...hostMistakes(url, rules.allowHosts).map((message) => ({ path: 'url', message })));
+  }
   for (const field of ['url', 'additional_headers', 'body_template']) {
     const text = values[field];
     if (typeof text === 'string' && readsEnvironment(text)) {
-      mistakes.push(`${field}: expected no env filter: rows do not read the environment`);
+      mistakes.push({ path: field, message: 'expected no env filter: rows do not read the environment' });
     }
   }
   return mistakes;
@@ -88,13 +110,11 @@ function hostMistakes(url: string, allowed: readonly string[]): string[] {
   if (origin === null) {
     // What cannot be parsed at all is told by its shape.
     return /\{\{|\{%|\{#/.test(url)
-      ? ['url: expected a host that no template has a say in, for rows.allow_hosts names the hosts of rows']
+      ? ['expected a host that no template has a say in, for rows.allow_hosts names the hosts of rows']
       : [];
   }
   const host = new URL(origin).hostname;
-  return isHostAllowed(host, allowed)
-    ? []
-    : [`url: expected a host that rows.allow_hosts names, found ${host}`];
+  return isHostAllowed(host, allowed) ? [] : [`expected a host that rows.allow_hosts names, found ${host}`];
 }
 
 /** @param allowed lower case: `*`, a host, or `*.` and a domain for every name below it */

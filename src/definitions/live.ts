@@ -2,15 +2,17 @@
  * The definitions in force in this process, which a reload replaces as a whole. What depends on them asks
  * for `current` when it begins something, and is told when there are others.
  */
+import { maskHeaderText, maskOf } from '../admin/masking.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { type PublishedFile, publishFile } from './publishedFile.ts';
 import { defineReading } from './reading.ts';
-import { defineWebhooks, publishDefinitions, type WebhookDefinition } from './webhooks.ts';
+import { defineWebhooks, type WebhookDefinition } from './webhooks.ts';
 
 export interface Definitions {
   readonly loaded: LoadedConfig;
   readonly webhooks: readonly WebhookDefinition[];
-  /** What the capturing daemon publishes of the webhooks in force. */
-  readonly published: string;
+  /** What the capturing daemon publishes of the file's webhooks. */
+  readonly files: readonly PublishedFile[];
   /** How many sets were in force before this one. */
   readonly version: number;
 }
@@ -34,7 +36,18 @@ export function define(
   // A text of a Model that cannot be compiled is told at once, not at each connection.
   defineReading(loaded.config);
   const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
-  return { loaded, webhooks, published: publishDefinitions(webhooks, remembered), version };
+  return { loaded, webhooks, files: filesOf(loaded, webhooks), version };
+}
+
+function filesOf(loaded: LoadedConfig, webhooks: readonly WebhookDefinition[]): PublishedFile[] {
+  const mask = maskOf(loaded);
+  const isCredential = (key: string, text: string) =>
+    (key === 'additional_headers' ? maskHeaderText(text, mask) : mask(text)) !== text;
+  return publishFile(
+    loaded,
+    webhooks.map(({ match }) => match.key),
+    isCredential,
+  );
 }
 
 export class LiveDefinitions {

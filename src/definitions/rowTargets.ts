@@ -30,6 +30,11 @@ export class RowTargets {
     this.#log = log;
   }
 
+  /** What was read last. */
+  get published(): Published {
+    return this.#read;
+  }
+
   /** Keys of all rows, whether in force or not: their Deliveries are no orphans. */
   get keys(): readonly string[] {
     return this.#read.rows.map(({ key }) => key);

@@ -14,6 +14,7 @@ import type { RowImages } from '../decode/messages.ts';
 import type { Matcher } from '../match/match.ts';
 import { type JudgedRow, judgeRow, type RowRules, rowRulesOf } from './defineRow.ts';
 import { type PublishedRow, readPublished } from './published.ts';
+import type { PublishedFile } from './publishedFile.ts';
 import { type WebhookRow, webhookRowsOf } from './webhookRow.ts';
 import { publishDefinitions, type WebhookDefinition } from './webhooks.ts';
 
@@ -21,6 +22,8 @@ export interface WebhookRowsOptions {
   readonly config: Config;
   /** The file's. */
   readonly webhooks: readonly WebhookDefinition[];
+  /** The same, as those that only deliver need them. */
+  readonly files?: readonly PublishedFile[];
   /** What the store has for the stored position; null where nothing was published yet. */
   readonly definitions: string | null;
   /** Rows of another line of history say nothing of this one: setup sends them anew. */
@@ -94,7 +97,7 @@ export class WebhookRows {
   }
 
   current(): InForce {
-    const { webhooks, matcherOf, generation, onInForce } = this.#options;
+    const { webhooks, files = [], matcherOf, generation, onInForce } = this.#options;
     const all = [...webhooks, ...this.#valid()];
     onInForce(all);
     const rows = [...this.#rows.values()].map(({ row, judged }): PublishedRow => {
@@ -111,6 +114,7 @@ export class WebhookRows {
         generation,
         defaults: publicDefaults(this.#rules.defaults),
         rows,
+        files,
       }),
     };
   }

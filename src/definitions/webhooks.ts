@@ -278,7 +278,7 @@ function secretsOf({ secret }: WebhookConfig): Secret[] {
   return secret instanceof Secret ? [secret] : secret;
 }
 
-/** What stands in the queue's store of each Webhook. No URL, header or secret of the file is among it. */
+/** What stands in the queue's store of each Webhook. No secret is among it. */
 export interface PublishedWebhook {
   readonly name: string;
   readonly key: string;

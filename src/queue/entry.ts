@@ -158,6 +158,11 @@ export function resentTrace(trace: Trace): Trace {
   };
 }
 
+/** What stands in a history with an Attempt of this result (see {@link AttemptRow}), to look for without parsing. */
+export function historyToken(status: string): string {
+  return `,${/^\d+$/.test(status) ? status : JSON.stringify(status)},`;
+}
+
 export function isResent(history: string): boolean {
   return history !== '' && readHistory(history).resent > 0;
 }

@@ -25,6 +25,7 @@ import {
   detailOfEntry,
   detailOfTrace,
   entryOf,
+  historyToken,
   resentTrace,
   summaryOfEntry,
   summaryOfTrace,
@@ -225,6 +226,7 @@ export class Inspector implements InspectStore {
   async #waiting(filter: DeliveryFilter, from: ListCursor, wanted: number): Promise<Stream> {
     if (from.job === END) return NOTHING;
     const parked = await this.#backend.parkedWebhooks();
+    if (filter.state === 'parked' && !mayBeParked(filter, parked)) return NOTHING;
     const items: Stream['items'][number][] = [];
     let after = from.job;
     for (let calls = 0; calls < MAX_CALLS; calls += 1) {
@@ -274,7 +276,10 @@ export class Inspector implements InspectStore {
         webhook,
         after,
         sinceMs: null,
+        untilMs: null,
         tokens,
+        history: null,
+        tried: null,
         taken: null,
         most: JOBS_AT_ONCE,
       });
@@ -427,7 +432,7 @@ function blanked(
 }
 
 function jobScan(
-  { webhook, state, model, key, requestId, sinceMs }: DeliveryFilter,
+  { webhook, state, model, key, requestId, status, sinceMs, untilMs }: DeliveryFilter,
   after: string | null,
   most: number,
 ) {
@@ -435,7 +440,10 @@ function jobScan(
     webhook: webhook ?? null,
     after,
     sinceMs: sinceMs ?? null,
+    untilMs: untilMs ?? null,
     tokens: headTokens({ model, key, requestId }),
+    history: status === undefined ? null : historyToken(status),
+    tried: state === 'waiting' || state === 'delayed' ? state === 'delayed' : null,
     taken: state === undefined ? null : state === 'active',
     most,
   };
@@ -480,6 +488,11 @@ function jobItems(job: StoredJob, parked: ReadonlySet<string>, withDone = false)
     };
     return [{ job, index, isDone, summary }];
   });
+}
+
+/** Nothing is parked where no breaker is open. */
+function mayBeParked({ webhook }: DeliveryFilter, parked: ReadonlySet<string>): boolean {
+  return webhook === undefined ? parked.size > 0 : parked.has(webhook);
 }
 
 function mayWait({ state }: DeliveryFilter): boolean {

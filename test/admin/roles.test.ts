@@ -48,6 +48,14 @@ const EXPECTED: Readonly<Record<string, keyof typeof RANK>> = {
   'POST /-/reload': 'admin',
   'GET /': 'viewer',
   'GET /webhooks': 'viewer',
+  'GET /webhooks/new': 'admin',
+  'POST /webhooks/new': 'admin',
+  'GET /webhooks/:name/edit': 'admin',
+  'POST /webhooks/:name/edit': 'admin',
+  'POST /webhooks/:name/enable': 'admin',
+  'POST /webhooks/:name/disable': 'admin',
+  'GET /webhooks/:name/delete': 'admin',
+  'POST /webhooks/:name/delete': 'admin',
   'GET /webhooks/:name': 'viewer',
   'POST /webhooks/:name/pause': 'operator',
   'POST /webhooks/:name/resume': 'operator',
@@ -112,7 +120,8 @@ describe('every route', () => {
     expect(allowed.status).not.toBe(401);
     expect(allowed.status).not.toBe(403);
     // The database of this test is away: that is told, and is no failure of the server.
-    expect(allowed.status).toBe(route.url === '/api/status' ? 503 : 200);
+    const isOfFile = /\/(edit|delete)$/.test(route.url);
+    expect(allowed.status).toBe(route.url === '/api/status' ? 503 : isOfFile ? 409 : 200);
   });
 
   it('tells what is not there only to whoever may read', async () => {

@@ -1,11 +1,14 @@
 /** An admin server over a queue in memory, on a free port of loopback. */
 import type { AdminHost } from '../../src/admin/host.ts';
+import { RowTable } from '../../src/admin/rowTable.ts';
 import { type AdminServer, openAdmin } from '../../src/admin/server.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { WalhookError } from '../../src/core/errors.ts';
 import { createLogger } from '../../src/core/logger.ts';
+import { NO_TLS } from '../../src/database/connect.ts';
 import { define, LiveDefinitions } from '../../src/definitions/live.ts';
+import { readPublished } from '../../src/definitions/published.ts';
 import { Reloader } from '../../src/definitions/reloader.ts';
 import { OwnServices } from '../../src/deliver/addresses/ownServices.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
@@ -43,6 +46,10 @@ export interface TestAdminOptions {
   readonly admin?: unknown;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** What the capturing process published. */
+  readonly published?: string;
+  /** Of the database whose walhook.webhook is edited; none by default. */
+  readonly database?: string;
 }
 
 export const WEBHOOK = {
@@ -87,6 +94,8 @@ export async function testAdmin(options: TestAdminOptions = {}): Promise<TestAdm
     metrics,
     clock: systemClock,
   });
+  const url = () => options.database ?? 'postgres://u@127.0.0.1:1/app';
+  const rows = new RowTable({ url, tls: NO_TLS, role: 'watched' }, live, systemClock);
   const host: AdminHost = {
     version: '0.0.0',
     roles: ['capture', 'deliver', 'admin'],
@@ -94,6 +103,8 @@ export async function testAdmin(options: TestAdminOptions = {}): Promise<TestAdm
     store: queue.store,
     live,
     metrics,
+    published: () => readPublished(options.published ?? null),
+    rows,
     own: new OwnServices(
       () => [],
       () => Promise.resolve([]),
@@ -113,7 +124,10 @@ export async function testAdmin(options: TestAdminOptions = {}): Promise<TestAdm
     file,
     log: () => logged,
     ask: (path, ask = {}) => fetch(server.url + path, requestOf(ask)),
-    [Symbol.asyncDispose]: () => server.close(),
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      await rows.close();
+    },
   };
   return admin;
 }

@@ -2,8 +2,8 @@
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { rowRulesOf } from '../../src/definitions/defineRow.ts';
-import { RowStore } from '../../src/definitions/rowStore.ts';
+import { rowMistakeOf, rowRulesOf, rowSentence } from '../../src/definitions/defineRow.ts';
+import { RowRefused, RowStore } from '../../src/definitions/rowStore.ts';
 import { readSql } from '../../src/setup/perform.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 
@@ -18,6 +18,8 @@ const { loaded } = loadConfig(
 );
 if (loaded === null) throw new Error('the configuration is wrong');
 const rules = rowRulesOf(loaded.config);
+const MERGE = { mode: 'merge', version: null } as const;
+const REPLACE = { mode: 'replace', version: null } as const;
 const PLAIN = { name: 'a', models: ['orders', '*'], events: ['created'], url: 'https://a.com/' };
 
 describe('rows of walhook.webhook', () => {
@@ -30,7 +32,7 @@ describe('rows of walhook.webhook', () => {
     await database.client.query(readSql('schema.sql'));
     pool = new Pool({ connectionString: database.url, max: 1 });
     store = new RowStore({
-      pool,
+      pool: () => Promise.resolve(pool),
       role: 'walhook_editor',
       rules: () => rules,
       fileNames: () => ['of the file'],
@@ -56,15 +58,16 @@ describe('rows of walhook.webhook', () => {
       retry: { schedule: ['5s'] },
     });
     const found = await store.find('a');
-    expect(found).toEqual({ id: made.id, values: { ...made.values, enabled: true } });
+    expect(found).toEqual(made);
+    expect(made.values).toMatchObject({ ...PLAIN, conditions, enabled: true });
     expect(await store.list()).toEqual([found]);
-    await store.update('a', { enabled: false, timeout: '3s', secret_name: null }, 'merge');
+    await store.update('a', { enabled: false, timeout: '3s', secret_name: null }, MERGE);
     const { secret_name: _gone, ...rest } = made.values;
     expect((await store.find('a'))?.values).toEqual({ ...rest, enabled: false, timeout: '3s' });
-    await store.update('a', { ...PLAIN, name: 'b' }, 'replace');
+    await store.update('a', { ...PLAIN, name: 'b' }, REPLACE);
     expect(await store.find('a')).toBeNull();
     expect((await store.find('b'))?.values).toEqual({ ...PLAIN, name: 'b', enabled: true });
-    await store.delete('b');
+    await store.delete('b', null);
     expect(await store.list()).toEqual([]);
   });
 
@@ -83,21 +86,57 @@ describe('rows of walhook.webhook', () => {
   it('are told by name, each name once', async () => {
     await store.create({ ...PLAIN, name: 'once' });
     await expect(store.create({ ...PLAIN, name: 'once' })).rejects.toMatchObject({ code: 'WEBHOOK_INVALID' });
-    await store.delete('once');
-    await expect(store.delete('once')).rejects.toMatchObject({ code: 'WEBHOOK_UNKNOWN' });
-    await expect(store.update('once', {}, 'merge')).rejects.toMatchObject({ code: 'WEBHOOK_UNKNOWN' });
+    await store.delete('once', null);
+    await expect(store.delete('once', null)).rejects.toMatchObject({ code: 'WEBHOOK_UNKNOWN' });
+    await expect(store.update('once', {}, MERGE)).rejects.toMatchObject({ code: 'WEBHOOK_UNKNOWN' });
+  });
+
+  it('are changed by one editor at a time: who saw an older version is refused', async () => {
+    const first = await store.create({ ...PLAIN, name: 'shared' });
+    const mine = { mode: 'merge', version: first.version } as const;
+    const changed = await store.update('shared', { timeout: '3s' }, mine);
+    expect(changed.version).not.toBe(first.version);
+    await expect(store.update('shared', { timeout: '4s' }, mine)).rejects.toMatchObject({
+      code: 'WEBHOOK_CHANGED',
+    });
+    await expect(store.delete('shared', first.version)).rejects.toMatchObject({ code: 'WEBHOOK_CHANGED' });
+    expect((await store.find('shared'))?.values['timeout']).toBe('3s');
+    // By SQL too.
+    await database.client.query("update walhook.webhook set concurrency = 3 where name = 'shared'");
+    await expect(store.delete('shared', changed.version)).rejects.toMatchObject({ code: 'WEBHOOK_CHANGED' });
+    await store.delete('shared', (await store.find('shared'))?.version ?? '');
+    expect(await store.find('shared')).toBeNull();
+  });
+
+  it('are refused with every mistake, each with its path', async () => {
+    const refused = await store
+      .create({
+        ...PLAIN,
+        url: 'https://b.com/',
+        conditions: { and: [{ attr: 'a', op: 'like' }] },
+        timeout: 5,
+      })
+      .catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(RowRefused);
+    expect((refused as RowRefused).mistakes.map(({ path }) => path).sort()).toEqual([
+      'conditions.and[0].op',
+      'timeout',
+      'url',
+    ]);
+    expect((refused as RowRefused).mistakes.map(rowSentence).map(rowMistakeOf)).toEqual(
+      (refused as RowRefused).mistakes,
+    );
   });
 
   it('are not for everybody to read or write', async () => {
-    await database.client.query(`create role "${database.name}_none"`);
-    const other = new RowStore({
-      pool,
-      role: `${database.name}_none`,
-      rules: () => rules,
-      fileNames: () => [],
-    });
-    await expect(other.list()).rejects.toMatchObject({ code: 'ROWS_UNAVAILABLE' });
-    await expect(other.create(PLAIN)).rejects.toMatchObject({ code: 'ROWS_UNAVAILABLE' });
-    await database.client.query(`drop role "${database.name}_none"`);
+    const name = `${database.name}_none`;
+    await database.client.query(`create role "${name}"`);
+    const other = (role: string) =>
+      new RowStore({ pool: () => Promise.resolve(pool), role, rules: () => rules, fileNames: () => [] });
+    await expect(other(name).list()).rejects.toMatchObject({ code: 'ROWS_UNAVAILABLE' });
+    await expect(other(name).create(PLAIN)).rejects.toMatchObject({ code: 'ROWS_UNAVAILABLE' });
+    await database.client.query(`drop role "${name}"`);
+    // Where there is no such role, the pool's own rights decide.
+    expect(await other(name).list()).toEqual([]);
   });
 });

@@ -1,15 +1,18 @@
 /** Starts the services that the tests share, once per run, and stops them at its end. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { Scope } from '../../src/core/lifecycle.ts';
-import { startEmbeddedPostgres } from '../../src/demo/embeddedPostgres.ts';
 import { startRedis } from './redisServer.ts';
+import { startPostgres } from './servers.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** A superuser's URL of a server whose databases the tests make and drop. */
     postgresUrl: string;
+    /** That server's major version. */
+    postgresVersion: number;
     /** null where no Redis is to be had. */
     redisUrl: string | null;
   }
@@ -22,15 +25,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await promisify(execFile)('npx', ['tsc', '-p', 'tsconfig.build.json']);
   }
 
-  const given = process.env['TEST_PG_URL'];
-  if (given === undefined) {
+  let postgresUrl = process.env['TEST_PG_URL'];
+  if (postgresUrl === undefined) {
     const settings = { max_connections: '100', max_replication_slots: '60', max_wal_senders: '60' };
-    const postgres = await startEmbeddedPostgres({ settings });
-    scope.defer(() => postgres.stop());
-    project.provide('postgresUrl', postgres.url('postgres'));
-  } else {
-    project.provide('postgresUrl', given);
+    const postgres = await startPostgres(settings);
+    scope.defer(() => postgres.server.stop());
+    postgresUrl = postgres.url;
   }
+  project.provide('postgresUrl', postgresUrl);
+  project.provide('postgresVersion', await majorVersion(postgresUrl));
 
   const redis = await startRedis();
   if (redis !== null) {
@@ -46,4 +49,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   project.provide('redisUrl', redis?.url ?? null);
   return () => scope.close();
+}
+
+async function majorVersion(url: string): Promise<number> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ v: number }>(
+      "select current_setting('server_version_num')::int / 10000 as v",
+    );
+    return rows[0]?.v ?? 0;
+  } finally {
+    await client.end();
+  }
 }

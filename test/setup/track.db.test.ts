@@ -1,7 +1,7 @@
 /** sql/schema.sql as applications use it: who is named for each Change, as capture would see it. */
 import type { Pool } from 'pg';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { contextOf } from '../../src/change/context.ts';
 import { type ContextOption, describeTable, type Table } from '../../src/change/table.ts';
 import { TransactionReader } from '../../src/change/transaction.ts';
@@ -16,6 +16,8 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 const CONTEXT: readonly ContextOption[] = [{ kind: 'message', source: 0 }, { kind: 'tracked' }];
 
 const WALHOOK = { prefix: 'walhook', username: 'username', requestId: 'request_id', allowMute: false };
+
+const EMIT_MESSAGE = `pg_logical_emit_message(boolean, text, text${inject('postgresVersion') < 17 ? '' : ', boolean'})`;
 
 let database: TestDatabase;
 let reader: SlotReader;
@@ -182,10 +184,7 @@ describe('a tracked table', () => {
       'a column is generated',
       'alter table t drop column request_id; alter table t add column request_id text generated always as (v) stored',
     ],
-    [
-      'messages are not allowed',
-      'revoke execute on function pg_logical_emit_message(boolean, text, text, boolean) from public',
-    ],
+    ['messages are not allowed', `revoke execute on function ${EMIT_MESSAGE} from public`],
   ])('goes on working when %s', async (_what, breaks) => {
     await table("select walhook.track('t')");
     await database.client.query(breaks);
@@ -197,9 +196,7 @@ describe('a tracked table', () => {
       await app.query('delete from t');
       await app.query('commit');
     } finally {
-      await database.client.query(
-        'grant execute on function pg_logical_emit_message(boolean, text, text, boolean) to public',
-      );
+      await database.client.query(`grant execute on function ${EMIT_MESSAGE} to public`);
     }
     expect((await changes()).map((one) => one.split(' ')[0])).toEqual(
       expect.arrayContaining(['created', 'updated', 'deleted']),
@@ -429,15 +426,11 @@ describe('set_context', () => {
   });
 
   it('fails nothing where messages are not allowed, or nothing may be written', async () => {
-    await database.client.query(
-      'revoke execute on function pg_logical_emit_message(boolean, text, text, boolean) from public',
-    );
+    await database.client.query(`revoke execute on function ${EMIT_MESSAGE} from public`);
     try {
       await app.query("select walhook.set_context('alice', 'r1')");
     } finally {
-      await database.client.query(
-        'grant execute on function pg_logical_emit_message(boolean, text, text, boolean) to public',
-      );
+      await database.client.query(`grant execute on function ${EMIT_MESSAGE} to public`);
     }
     await app.query('begin read only');
     await app.query("select walhook.set_context('alice', null)");

@@ -1,4 +1,5 @@
 /** Shapes of the API, as JSON Schema: what is checked on the way in and shown in the OpenAPI document. */
+import { rowJsonSchema } from '../../config/webhookSchema.ts';
 
 const text = { type: 'string' } as const;
 const textOrNull = { type: ['string', 'null'] } as const;
@@ -8,7 +9,19 @@ const countOrNull = { type: ['integer', 'null'] } as const;
 export const problemSchema = {
   type: 'object',
   description: 'RFC 9457 problem details; code is of the catalogue of errors.',
-  properties: { type: text, title: text, status: count, detail: text, code: text, remedy: text },
+  properties: {
+    type: text,
+    title: text,
+    status: count,
+    detail: text,
+    code: text,
+    remedy: text,
+    errors: {
+      type: 'array',
+      items: { type: 'object', properties: { path: text, detail: text } },
+      description: 'Each mistake of a webhook that was refused, with its path.',
+    },
+  },
 } as const;
 
 export const deliverySchema = {
@@ -83,8 +96,30 @@ export const webhookSchema = {
   properties: {
     name: text,
     key: text,
-    state: { ...text, description: 'active, paused, disabled, or orphan (defined no more).' },
-    source: textOrNull,
+    state: {
+      ...text,
+      description:
+        'active, paused, parked, disabled, invalid (a row with mistakes), pending (a row that capturing has not come to yet), or orphan (defined no more).',
+    },
+    source: { ...textOrNull, description: 'file or row; null for an orphan.' },
+    line: { ...countOrNull, description: 'In the configuration file.' },
+    row: {
+      type: ['object', 'null'],
+      properties: {
+        id: text,
+        version: { ...textOrNull, description: 'As in ETag, for If-Match.' },
+        pending: {
+          ...text,
+          description:
+            'What was written and is not in force yet: nothing, new, changed, deleted; unknown where the table cannot be read.',
+        },
+        mistakes: {
+          type: 'array',
+          items: { type: 'object', properties: { path: text, message: text } },
+          description: 'Why it is not in force.',
+        },
+      },
+    },
     models: { type: 'array', items: text },
     events: { type: 'array', items: text },
     url: textOrNull,
@@ -96,10 +131,25 @@ export const webhookSchema = {
 export const trySchema = {
   type: 'object',
   additionalProperties: false,
-  required: ['webhook', 'event'],
+  required: ['event'],
   properties: {
     webhook: filterText('Name or key.'),
+    definition: {
+      type: 'object',
+      additionalProperties: true,
+      description: 'Instead of a name: a webhook as it would be kept as a row.',
+    },
     event: { type: 'object', additionalProperties: true, description: 'An Event as it is sent.' },
+  },
+} as const;
+
+/** Of the file's webhook: a row may say all but what is the file's alone. */
+export const rowValuesSchema = rowJsonSchema();
+
+export const ifMatchSchema = {
+  type: 'object',
+  properties: {
+    'if-match': { ...text, description: 'The ETag that was read: refuses with 412 where it is another now.' },
   },
 } as const;
 

@@ -19,6 +19,8 @@ const TONES: Readonly<Record<string, string>> = {
   unreserved: 'bad',
   lost: 'bad',
   missing: 'bad',
+  invalid: 'bad',
+  pending: 'calm',
   failed: 'bad',
   disconnected: 'bad',
   cancelled: 'dim',

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { AdminHost } from '../host.ts';
 import { addDeliveryPages } from './deliveries.ts';
 import { addDeliveryPage } from './delivery.ts';
+import { addEditor } from './editor.ts';
 import { addFailures } from './failures.ts';
 import { addOperationPages } from './operations.ts';
 import { addOverview } from './overview.ts';
@@ -13,6 +14,7 @@ import { addWebhookPages } from './webhooks.ts';
 export function addPageRoutes(server: FastifyInstance, host: AdminHost): void {
   addOverview(server, host);
   addWebhookPages(server, host);
+  addEditor(server, host);
   addTester(server, host);
   addDeliveryPages(server, host);
   addDeliveryPage(server, host);

@@ -9,6 +9,8 @@ export interface Query {
   readonly values: unknown[];
 }
 
+const GONE_STATES = ['delivered', 'failed', 'cancelled'] as const;
+
 /** Of a job `j`. */
 const JOB_COLUMNS =
   'j.id::text, j.webhook, j.attempts, j.due_ms::text, j.done, j.size, j.owner is not null as is_taken, j.head, j.history, j.last_ms::text';
@@ -39,6 +41,10 @@ export function scanJobs(q: string, scan: JobScan): Query {
   if (scan.webhook !== null) where.add('webhook = ?', scan.webhook);
   if (scan.after !== null) where.add('(last_ms, id) < (?::bigint, ?::bigint)', ...readPlace(scan.after));
   if (scan.sinceMs !== null) where.add('last_ms >= ?', scan.sinceMs);
+  // The first commit time in a head is that of its first Delivery.
+  if (scan.untilMs !== null) where.add(`substring(head from '"c":([0-9]+)')::bigint < ?`, scan.untilMs);
+  if (scan.tried !== null) where.add(scan.tried ? 'attempts > 0' : 'attempts = 0');
+  if (scan.history !== null) where.add("history <> '' and strpos(history, ?) > 0", scan.history);
   for (const token of scan.tokens) where.add('strpos(head, ?) > 0', token);
   if (scan.taken !== null) where.add(scan.taken ? 'owner is not null' : 'owner is null');
   const limit = where.value(scan.most);
@@ -63,8 +69,6 @@ function entryConditions(filter: DeliveryFilter): Conditions {
   const where = new Conditions();
   if (webhook !== undefined) where.add('webhook = ?', webhook);
   if (state !== undefined) where.add('state = ?', state);
-  // Named one by one, so that the index over webhook and state serves lists of one Webhook too.
-  else if (webhook !== undefined) where.add("state in ('delivered', 'failed', 'cancelled')");
   if (model !== undefined) where.add('model = ?', model);
   if (key !== undefined) where.add('key = ?', key);
   if (requestId !== undefined) where.add("request_id = ? and request_id <> ''", requestId);
@@ -78,8 +82,15 @@ export function scanEntries(q: string, { filter, after, most }: EntryScan): Quer
   const where = entryConditions(filter);
   if (after !== null) where.add('(committed_ms, id) < (?::bigint, ?)', ...readPlace(after));
   const limit = where.value(most);
+  const newest = (more: string) =>
+    `select id, committed_ms, head from ${q}.log l where ${where}${more} order by l.committed_ms desc, l.id desc limit ${limit}`;
+  // The index has the entries of one Webhook in order state by state: the newest of each are merged.
+  const from =
+    filter.webhook !== undefined && filter.state === undefined
+      ? `(values ${GONE_STATES.map((state) => `('${state}')`).join(', ')}) as s (state) cross join lateral (${newest(' and l.state = s.state')}) as l`
+      : `(${newest('')}) as l`;
   return {
-    text: `select l.id, l.committed_ms::text, l.head from ${q}.log l where ${where} order by l.committed_ms desc, l.id desc limit ${limit}`,
+    text: `select l.id, l.committed_ms::text, l.head from ${from} order by l.committed_ms desc, l.id desc limit ${limit}`,
     values: where.values,
   };
 }
@@ -340,8 +351,6 @@ function notifyTaken(channel: string): string {
         ) as taken having count(*) > 0
       ) as told`;
 }
-
-const GONE_STATES = ['delivered', 'failed', 'cancelled'] as const;
 
 /** Common table expressions that drop the entries whose ids a query gives; `gone` has what they were. */
 function dropFrom(q: string, ids: string): string {

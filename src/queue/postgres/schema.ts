@@ -108,6 +108,7 @@ create table if not exists ${schema}.log (
   head         text not null
 ) with (autovacuum_vacuum_scale_factor = 0.05);
 create index if not exists log_state on ${schema}.log (state, seq);
+create index if not exists log_time on ${schema}.log (committed_ms, id);
 create index if not exists log_place on ${schema}.log (webhook, state, committed_ms, id);
 create index if not exists log_undecided on ${schema}.log (webhook, committed_ms, id)
   where state = 'failed' and status in (${UNDECIDED.map((reason) => `'${reason}'`).join(', ')});

@@ -3,10 +3,12 @@ import { COMMON, GAPS } from './scripts.ts';
 
 /**
  * p, set of places, `(place` or `+`, least `at` or '', most to give back, most to look at, taken: 1, 0 or '',
+ * first commit before (ms) or '', only with Attempts: 1 or 0, what their history holds, retried: 1, 0 or '',
  * n, n tokens → [place to go on below or '', 9 fields of each job…]
  */
 export const SCAN_JOBS = `${COMMON}
 local set, below, since, most, budget, taken = p .. arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg()
+local till, has_history, history, tried = tonumber(arg()), arg() == '1', arg(), arg()
 local tokens = {}
 for i = 1, tonumber(arg()) do tokens[i] = arg() end
 local lowest = '-'
@@ -16,8 +18,15 @@ local result = { '' }
 local n, found = 1, 0
 for i, member in ipairs(members) do
   local id = string.sub(member, 13)
-  local head = call('HGET', p .. 'job:' .. id, 'head')
-  local matches = head
+  local known = call('HMGET', p .. 'job:' .. id, 'head', 'attempts')
+  local head = known[1]
+  -- The first commit time in a head is that of its first Delivery.
+  local matches = head and (not till or tonumber(string.match(head, '"c":(%d+)') or till) < till)
+  if matches and tried ~= '' then matches = (tonumber(known[2]) > 0) == (tried == '1') end
+  if matches and has_history then
+    local text = call('HGET', p .. 'job:' .. id, 'history') or ''
+    matches = text ~= '' and string.find(text, history, 1, true)
+  end
   for _, token in ipairs(tokens) do
     matches = matches and string.find(head, token, 1, true)
   end
@@ -69,63 +78,62 @@ if since ~= '' then low = '[' .. since end
 if till ~= '' then high = '(' .. till end
 if below ~= '' and (high == '+' or below < till) then high = '(' .. below end
 
--- Of the sets that hold all that is wanted, the one with the fewest members; the others are asked of heads.
-local choice, size, whole
-local function offer(sets, tells_all)
-  local n = 0
-  for _, set in ipairs(sets) do n = n + call('ZCARD', p .. set) end
-  if not size or n < size then choice, size, whole = sets, n, tells_all end
-end
-local given = 0
-for _, value in ipairs({ model, key, request, status }) do if value ~= '' then given = given + 1 end end
+-- A place is wanted that stands in one set of each group: those of the smallest are asked of the others.
+local groups = {}
 local base = {}
 for i, one in ipairs(states) do
-  base[i] = 's:' .. one
-  if w ~= '' then base[i] = 'ws:' .. w .. ':' .. one end
+  base[i] = p .. 's:' .. one
+  if w ~= '' then base[i] = p .. 'ws:' .. w .. ':' .. one end
 end
-offer(base, given == 0)
-local alone = given == 1 and w == '' and state == ''
-if model ~= '' then offer({ 'm:' .. model }, alone) end
-if key ~= '' then offer({ 'k:' .. key }, alone) end
-if request ~= '' then offer({ 'r:' .. request }, alone) end
-if status ~= '' then offer({ 'c:' .. status }, alone) end
+if model ~= '' then groups[#groups + 1] = { p .. 'm:' .. model } end
+if key ~= '' then groups[#groups + 1] = { p .. 'k:' .. key } end
+if request ~= '' then groups[#groups + 1] = { p .. 'r:' .. request } end
+if status ~= '' then groups[#groups + 1] = { p .. 'c:' .. status } end
+-- Whatever has ended stands in one of all states.
+if w ~= '' or state ~= '' or #groups == 0 then groups[#groups + 1] = base end
+local smallest, size = 1, nil
+for i, sets in ipairs(groups) do
+  local n = 0
+  for _, set in ipairs(sets) do n = n + call('ZCARD', set) end
+  if not size or n < size then smallest, size = i, n end
+end
+local choice = table.remove(groups, smallest)
+local whole = #groups == 0
+local function is_wanted(member)
+  for _, sets in ipairs(groups) do
+    local stands = false
+    for _, set in ipairs(sets) do stands = stands or call('ZSCORE', set, member) end
+    if not stands then return false end
+  end
+  return true
+end
 
 if only_count == '1' and whole then
   local n = 0
-  for _, set in ipairs(choice) do n = n + call('ZLEXCOUNT', p .. set, low, high) end
+  for _, set in ipairs(choice) do n = n + call('ZLEXCOUNT', set, low, high) end
   return { '', tostring(n) }
 end
 local ask = math.min(budget, most)
 if not whole or only_count == '1' then ask = budget end
 local members = {}
 for _, set in ipairs(choice) do
-  for _, member in ipairs(call('ZREVRANGEBYLEX', p .. set, high, low, 'LIMIT', 0, ask + 1)) do
+  for _, member in ipairs(call('ZREVRANGEBYLEX', set, high, low, 'LIMIT', 0, ask + 1)) do
     members[#members + 1] = member
   end
 end
 if #choice > 1 then table.sort(members, function(a, b) return a > b end) end
 local result, n, found = { '' }, 1, 0
 local looked = math.min(ask, #members)
-for start = 1, looked, 200 do
-  local ids = {}
-  for i = start, math.min(start + 199, looked) do ids[#ids + 1] = string.sub(members[i], 13) end
-  local heads = call('HMGET', p .. 'log', unpack(ids))
-  for i, head in ipairs(heads) do
-    local matches = head
-    if head and not whole then
-      local e = cjson.decode(head)
-      matches = (w == '' or e[1] == w) and (state == '' or e[2] == state) and (model == '' or e[3] == model)
-        and (key == '' or e[4] == key) and (request == '' or e[5] == request) and (status == '' or e[6] == status)
-    end
-    if matches then
-      found = found + 1
-      if only_count ~= '1' then
-        result[n + 1], result[n + 2] = members[start + i - 1], head
-        n = n + 2
-        if found == most then
-          if start + i - 1 < #members then result[1] = members[start + i - 1] end
-          return result
-        end
+for i = 1, looked do
+  local member = members[i]
+  if whole or is_wanted(member) then
+    found = found + 1
+    if only_count ~= '1' then
+      result[n + 1], result[n + 2] = member, call('HGET', p .. 'log', string.sub(member, 13))
+      n = n + 2
+      if found == most then
+        if i < #members then result[1] = member end
+        return result
       end
     end
   end

@@ -65,6 +65,10 @@ export class RedisBackend implements Backend, OrphanStore {
       scan.most,
       JOBS_BUDGET,
       scan.taken === null ? '' : Number(scan.taken),
+      scan.untilMs === null ? '' : scan.untilMs,
+      scan.history === null ? 0 : 1,
+      scan.history ?? '',
+      scan.tried === null ? '' : Number(scan.tried),
       scan.tokens.length,
       ...scan.tokens,
     ])) as Answer;
