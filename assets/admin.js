@@ -162,6 +162,13 @@ function tryWhileEditing() {
   });
 }
 
+/** On a phone the pages' names do not all fit: the one of this page is shown. */
+function showCurrentPage() {
+  const link = document.querySelector('.top nav [aria-current]');
+  link?.parentElement.scrollTo({ left: link.offsetLeft - link.parentElement.offsetLeft - 40 });
+}
+
+showCurrentPage();
 listenToButtons();
 tryWhileEditing();
 renewLivePage();
