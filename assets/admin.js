@@ -111,6 +111,17 @@ function followTail() {
     source.onerror = () => {
       state.textContent = 'connecting…';
     };
+    source.addEventListener('skipped', (event) => {
+      if (isPaused) return;
+      const row = document.createElement('tr');
+      const text = cell(
+        '',
+        `${Number(JSON.parse(event.data).count)} not shown: more happens than can be read`,
+      );
+      text.colSpan = 6;
+      row.append(text);
+      rows.prepend(row);
+    });
     source.addEventListener('delivery', (event) => {
       if (isPaused) return;
       hint.hidden = true;

@@ -14,7 +14,7 @@ import { Client } from 'pg';
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-logical-replication';
 import { startEmbeddedPostgres } from '../src/demo/embeddedPostgres.ts';
 import { runCapture, target } from './captureRun.ts';
-import { type Cost, measured, median, print, verdict } from './measure.ts';
+import { type Cost, compared, measured, median, print, type Row, thousands } from './measure.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const LARGE = Number(process.env['BENCH_LARGE'] ?? 300_000);
@@ -206,14 +206,40 @@ function report(load: Load, results: ReadonlyMap<string, Result>): void {
     const cpu = name === 'server alone' ? '' : `${cpuUs.toFixed(2).padStart(8)} µs client CPU per Change`;
     print(`  ${name.padEnd(30)} ${String(Math.round(rate)).padStart(8)} Changes/s ${cpu}`);
   }
+  for (const name of [MATCHING, PASSING]) for (const one of rowsOf(load, name, of)) compared(one);
+}
+
+function rowsOf(load: Load, name: string, of: (name: string) => Result): Row[] {
+  const what = (figure: string): string => `${load.title}, ${name.replace('walhook, ', '')}: ${figure}`;
+  const us = of(name);
   const library = of("library's decoder");
-  for (const name of [MATCHING, PASSING]) {
-    const us = of(name);
-    print(`  ${name}:`);
-    print(`    ${verdict("client CPU, of the library's", us.cpuUs / library.cpuUs, 'at most', 0.5)}`);
-    print(`    ${verdict("rate, of the library's", us.rate / library.rate, 'at least', 1)}`);
-    print(`    ${verdict('rate, of the server alone', us.rate / of('server alone').rate, 'at least', 0.5)}`);
-  }
+  const alone = of('server alone');
+  return [
+    {
+      what: what('client CPU per Change'),
+      ours: `${us.cpuUs.toFixed(2)} µs`,
+      bare: `library's decoder ${library.cpuUs.toFixed(2)} µs`,
+      value: us.cpuUs / library.cpuUs,
+      kind: 'at most',
+      target: 0.5,
+    },
+    {
+      what: what('Changes/s'),
+      ours: thousands(us.rate),
+      bare: `library's decoder ${thousands(library.rate)}`,
+      value: us.rate / library.rate,
+      kind: 'at least',
+      target: 1,
+    },
+    {
+      what: what('Changes/s'),
+      ours: thousands(us.rate),
+      bare: `server alone ${thousands(alone.rate)}`,
+      value: us.rate / alone.rate,
+      kind: 'at least',
+      target: 0.5,
+    },
+  ];
 }
 
 export async function benchDrain(): Promise<void> {

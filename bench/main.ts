@@ -1,20 +1,13 @@
-/** `npm run bench -- NAME`: runs one of the benchmarks, each in a process of its own. */
+/** `npm run bench -- NAME`: runs one of the benchmarks of benches.ts, or all of them one after another. */
+import { BENCHES } from './benches.ts';
 
-/** By name. Loaded when called, so that none disturbs another. */
-const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
-  costs: async () => (await import('./costs.ts')).benchCosts(),
-  deliver: async () => (await import('./deliver.ts')).benchDeliver(),
-  drain: async () => (await import('./drain.ts')).benchDrain(),
-  memory: async () => (await import('./memory.ts')).benchMemory(),
-  page: async () => (await import('./page.ts')).benchPage(),
-  render: async () => (await import('./render.ts')).benchRender(),
-};
-
-const name = process.argv[2] ?? '';
-const benchmark = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
-if (benchmark === undefined) {
-  process.stderr.write(`npm run bench -- ${Object.keys(BENCHMARKS).join('|')}\n`);
-  process.exitCode = 2;
+const [name, ...args] = process.argv.slice(2);
+const bench = BENCHES.find((one) => one.name === name);
+if (bench !== undefined) {
+  await (await bench.load())(args);
+} else if (name === 'all') {
+  await (await import('./all.ts')).benchAll(args);
 } else {
-  await benchmark();
+  process.stderr.write(`npm run bench -- all|${BENCHES.map((one) => one.name).join('|')}\n`);
+  process.exitCode = 2;
 }

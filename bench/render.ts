@@ -13,6 +13,7 @@ import nunjucks from 'nunjucks';
 
 import { type JsonObject, parseJson } from '../src/core/json.ts';
 import { compileTemplate } from '../src/template/engine.ts';
+import { compared, median, print, type Row, thousands } from './measure.ts';
 
 const BODY = '{"text": "IXP session {{ data["ip_address"] }} was {{ event }} by {{ username }}."}';
 const ROUNDS = 5;
@@ -78,10 +79,6 @@ function rateOf(render: () => string): number {
   return (count / elapsed) * 1_000;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}
-
 /** Prints rates and ratios. */
 export function benchRender(): void {
   const all = Object.entries(contestants());
@@ -93,18 +90,30 @@ export function benchRender(): void {
     for (const [name, render] of all) rates.get(name)?.push(rateOf(render));
   }
   const medians = new Map(Array.from(rates, ([name, list]) => [name, median(list)]));
-  process.stdout.write(`${report(medians).join('\n')}\n`);
+  report(medians);
 }
 
-function report(medians: ReadonlyMap<string, number>): string[] {
+function report(medians: ReadonlyMap<string, number>): void {
   const of = (name: string): number => medians.get(name) ?? Number.NaN;
-  const ratio = of(HARDENED) / of(BARE);
-  const textRatio = of(HARDENED + FROM_TEXT) / of(BARE + FROM_TEXT);
-  const verdict = (isMet: boolean): string => (isMet ? 'met' : 'MISSED');
-  return [
-    ...Array.from(medians, ([name, value]) => `${name.padEnd(40)} ${Math.round(value)} renders/s`),
-    `target ${TARGET_RATE} renders/s: ${verdict(of(HARDENED) >= TARGET_RATE)}`,
-    `ratio ${ratio.toFixed(2)}, target ${TARGET_RATIO}: ${verdict(ratio >= TARGET_RATIO)}`,
-    `ratio with reading the Event ${textRatio.toFixed(2)}`,
-  ];
+  for (const [name, value] of medians) print(`${name.padEnd(40)} ${Math.round(value)} renders/s`);
+  const beside = (ours: string, bare: string): Pick<Row, 'ours' | 'bare' | 'value'> => ({
+    ours: thousands(of(ours)),
+    bare: `${BARE} ${thousands(of(bare))}`,
+    value: of(ours) / of(bare),
+  });
+  compared({
+    what: 'renders/s',
+    ours: thousands(of(HARDENED)),
+    bare: null,
+    value: of(HARDENED),
+    kind: 'at least',
+    target: TARGET_RATE,
+  });
+  compared({ what: 'renders/s', ...beside(HARDENED, BARE), kind: 'at least', target: TARGET_RATIO });
+  compared({
+    what: 'renders/s with reading the Event',
+    ...beside(HARDENED + FROM_TEXT, BARE + FROM_TEXT),
+    kind: null,
+    target: null,
+  });
 }

@@ -6,9 +6,9 @@ import type { ClientBase } from 'pg';
 
 export interface FoundColumn {
   readonly name: string;
-  /** As `format_type` says it, e.g. `character varying(50)`. */
+  /** As `format_type` says it, e.g. `character varying(50)`; of a domain the type below it. */
   readonly type: string;
-  /** Of an enum, in their order; empty for any other type. */
+  /** Of an enum or a domain over one, in their order; empty for any other type. */
   readonly labels: readonly string[];
 }
 
@@ -23,6 +23,7 @@ export interface FoundTable {
   readonly name: string;
   readonly isPartitioned: boolean;
   readonly columns: readonly FoundColumn[];
+  /** Empty where it is deferrable: PostgreSQL does not take such a key for a row's identity. */
   readonly primaryKey: readonly string[];
   readonly foreignKeys: readonly FoundForeignKey[];
   readonly identity: 'default' | 'nothing' | 'full' | 'index';
@@ -49,13 +50,17 @@ const TABLES = `
   select n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned, c.relreplident as identity,
     c.reltuples::float8 as rows,
     exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgname in ('walhook_stamp', 'walhook_announce')) as tracked,
-    (select json_agg(json_build_object('name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-        'labels', (select coalesce(json_agg(e.enumlabel order by e.enumsortorder), '[]')
-                   from pg_catalog.pg_enum e where e.enumtypid = a.atttypid)) order by a.attnum)
-     from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+    (select json_agg(json_build_object('name', a.attname,
+        'type', case t.typtype when 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod)
+                else pg_catalog.format_type(a.atttypid, a.atttypmod) end,
+        'labels', (select coalesce(json_agg(e.enumlabel order by e.enumsortorder), '[]') from pg_catalog.pg_enum e
+                   where e.enumtypid = case t.typtype when 'd' then t.typbasetype else t.oid end)) order by a.attnum)
+     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
     (select json_agg(a.attname order by k.position)
      from pg_catalog.pg_index i, unnest(i.indkey::int2[]) with ordinality as k(attnum, position), pg_catalog.pg_attribute a
-     where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum) as primary_key,
+     where i.indrelid = c.oid and i.indisprimary and i.indimmediate
+       and a.attrelid = c.oid and a.attnum = k.attnum) as primary_key,
     (select json_agg(json_build_object('columns',
         (select json_agg(a.attname order by k.position)
          from unnest(f.conkey) with ordinality as k(attnum, position), pg_catalog.pg_attribute a

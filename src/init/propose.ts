@@ -20,7 +20,7 @@ export interface ProposedModel {
 }
 
 /** Why a table is no Model. */
-export type LeftOut = 'framework' | 'audit' | 'no_key';
+export type LeftOut = 'framework' | 'audit' | 'no_key' | 'dotted_schema';
 
 export interface AuditProposal {
   /** `schema.table` */
@@ -57,30 +57,70 @@ const FRAMEWORK_TABLES = new Set([
   'knex_migrations',
   'knex_migrations_lock',
   'goose_db_version',
+  '__EFMigrationsHistory',
+  '__drizzle_migrations',
+  'SequelizeMeta',
+  'typeorm_metadata',
+  'oban_jobs',
+  'delayed_jobs',
+  'que_jobs',
+  'river_job',
   'spatial_ref_sys',
 ]);
+
+/** Schemas that tools fill for themselves. */
+const TOOL_SCHEMA = /^(_timescaledb|timescaledb|hdb_|graphile_|pgboss|drizzle$|supabase_)/;
 
 /** Shapes of audit tables: what a row of them is about, and which columns say who and in which request. */
 const AUDIT_SHAPES: readonly {
   readonly key: string;
+  /** What such a table has as well; a table of the application's own has it hardly ever. */
+  readonly beside: readonly string[];
   readonly usernames: readonly string[];
   readonly requestIds: readonly string[];
 }[] = [
   // NetBox, Peering Manager
-  { key: 'changed_object_id', usernames: ['user_name'], requestIds: ['request_id'] },
-  // django-auditlog, django-easy-audit
-  { key: 'object_pk', usernames: ['actor_email', 'user_pk_as_string', 'actor'], requestIds: ['cid'] },
-  { key: 'object_id', usernames: ['user_name', 'username'], requestIds: ['request_id', 'request_event_id'] },
-  // audited, PaperTrail
-  { key: 'auditable_id', usernames: ['username'], requestIds: ['request_uuid'] },
-  { key: 'item_id', usernames: ['whodunnit'], requestIds: ['request_id'] },
+  { key: 'changed_object_id', beside: ['action'], usernames: ['user_name'], requestIds: ['request_id'] },
+  // django-auditlog
+  { key: 'object_pk', beside: ['action'], usernames: ['actor_email', 'actor'], requestIds: ['cid'] },
+  // django-easy-audit
+  { key: 'object_id', beside: ['event_type'], usernames: ['user_pk_as_string'], requestIds: [] },
+  // one of the application's own
+  {
+    key: 'object_id',
+    beside: ['action'],
+    usernames: ['user_name', 'username'],
+    requestIds: ['request_id'],
+  },
+  // audited
+  { key: 'auditable_id', beside: ['action'], usernames: ['username'], requestIds: ['request_uuid'] },
+  // PaperTrail
+  {
+    key: 'item_id',
+    beside: ['item_type', 'whodunnit'],
+    usernames: ['whodunnit'],
+    requestIds: ['request_id'],
+  },
 ];
 
-const AUTHOR_COLUMNS = ['changed_by', 'modified_by', 'updated_by', 'last_modified_by', 'last_changed_by'];
+/** Copies of rows that a tool keeps of each change: nobody wants them twice. Columns that tell them. */
+const HISTORY_SHAPES: readonly (readonly string[])[] = [
+  // Hibernate Envers
+  ['rev', 'revtype'],
+  // django-simple-history
+  ['history_id', 'history_type', 'history_date'],
+  // the audit triggers of the PostgreSQL wiki, and Supabase's
+  ['row_data', 'changed_fields'],
+  ['record_id', 'old_record_id', 'old_record'],
+];
+
+/** Here and below as `plain` makes them: `updated_by` and `updatedBy` are one. */
+const AUTHOR_COLUMNS = ['changedby', 'modifiedby', 'updatedby', 'lastmodifiedby', 'lastchangedby'];
+const REVISION_AUTHORS = ['username', 'user', 'author', 'modifiedby', 'changedby', 'auditor'];
 const TEXT_TYPE = /^(text|character varying|citext|character\b|name)/;
 const DISPLAY_COLUMNS = [
   'display',
-  'display_name',
+  'displayname',
   'name',
   'title',
   'label',
@@ -91,7 +131,7 @@ const DISPLAY_COLUMNS = [
 ];
 
 export function propose(tables: readonly FoundTable[]): Proposal {
-  const audits = tables.flatMap((table) => auditOf(table) ?? []);
+  const audits = [...tables.flatMap((table) => auditOf(table) ?? []), ...revisionsOf(tables)];
   const auditNames = new Set(audits.map((audit) => audit.table));
   const leftOut: { table: string; why: LeftOut }[] = [];
   const models: ProposedModel[] = [];
@@ -115,8 +155,10 @@ function idOf({ schema, name }: FoundTable): string {
 }
 
 function whyLeftOut(table: FoundTable, audits: ReadonlySet<string>): LeftOut | null {
-  if (audits.has(idOf(table))) return 'audit';
-  if (FRAMEWORK_TABLES.has(table.name)) return 'framework';
+  if (audits.has(idOf(table)) || isHistory(table)) return 'audit';
+  if (FRAMEWORK_TABLES.has(table.name) || TOOL_SCHEMA.test(table.schema)) return 'framework';
+  // In the file the first dot ends the schema.
+  if (table.schema.includes('.')) return 'dotted_schema';
   const isIdentified =
     table.identity === 'full' ||
     table.identity === 'index' ||
@@ -145,10 +187,16 @@ function modelOf(table: FoundTable): ProposedModel {
 
 /** The first column of the usual names; a person's two names together. */
 function displayOf({ columns }: FoundTable): string | null {
-  const texts = new Set(columns.filter(isText).map(({ name }) => name));
-  const column = DISPLAY_COLUMNS.find((name) => texts.has(name));
+  const texts = new Map(columns.filter(isText).map(({ name }) => [plain(name), name]));
+  const column = DISPLAY_COLUMNS.flatMap((name) => texts.get(name) ?? [])[0];
   if (column !== undefined) return `{{ ${column} }}`;
-  return texts.has('first_name') && texts.has('last_name') ? '{{ first_name }} {{ last_name }}' : null;
+  const [first, last] = [texts.get('firstname'), texts.get('lastname')];
+  return first === undefined || last === undefined ? null : `{{ ${first} }} {{ ${last} }}`;
+}
+
+/** A name without the habits of its language: `displayName`, `display_name` and `DisplayName` are one. */
+function plain(name: string): string {
+  return /^[A-Za-z]\w*$/.test(name) ? name.replaceAll('_', '').toLowerCase() : '';
 }
 
 function isText({ type }: FoundColumn): boolean {
@@ -159,7 +207,7 @@ function auditOf(table: FoundTable): AuditProposal | null {
   const names = new Set(table.columns.map(({ name }) => name));
   const texts = new Set(table.columns.filter(isText).map(({ name }) => name));
   for (const shape of AUDIT_SHAPES) {
-    if (!names.has(shape.key)) continue;
+    if (![shape.key, ...shape.beside].every((name) => names.has(name))) continue;
     const username = shape.usernames.find((name) => texts.has(name)) ?? null;
     const requestId = shape.requestIds.find((name) => names.has(name)) ?? null;
     if (username !== null || requestId !== null) {
@@ -169,12 +217,34 @@ function auditOf(table: FoundTable): AuditProposal | null {
   return null;
 }
 
+function isHistory({ columns }: FoundTable): boolean {
+  const names = new Set(columns.map(({ name }) => name));
+  return HISTORY_SHAPES.some((shape) => shape.every((name) => names.has(name)));
+}
+
+/** Envers keeps who it was in the table of revisions, one row for each transaction, where it is told to. */
+function revisionsOf(tables: readonly FoundTable[]): AuditProposal[] {
+  const histories = tables.filter((table) => isHistory(table));
+  const revisions = new Set(
+    histories.flatMap(({ foreignKeys }) =>
+      foreignKeys.filter(({ columns }) => columns.join() === 'rev').map(({ references }) => references),
+    ),
+  );
+  return tables
+    .filter((table) => revisions.has(idOf(table)))
+    .flatMap((table) => {
+      const column = table.columns.find((one) => isText(one) && REVISION_AUTHORS.includes(plain(one.name)));
+      return column === undefined
+        ? []
+        : [{ table: idOf(table), username: column.name, requestId: null, match: [] }];
+    });
+}
+
 /** Names that any watched table has; a table without them is not harmed by their being asked for. */
 function authorColumns(tables: readonly FoundTable[]): Proposal['columns'] {
-  const untracked = tables.filter((table) => !table.isTracked);
-  const has = (name: string) =>
-    untracked.some((table) => table.columns.some((column) => column.name === name && isText(column)));
-  const username = AUTHOR_COLUMNS.find(has) ?? null;
-  if (username === null) return null;
-  return { username, requestId: has('request_id') ? 'request_id' : null };
+  const columns = tables.filter((table) => !table.isTracked).flatMap((table) => table.columns.filter(isText));
+  const named = (name: string) => columns.find((column) => plain(column.name) === name)?.name;
+  const username = AUTHOR_COLUMNS.flatMap((name) => named(name) ?? [])[0];
+  if (username === undefined) return null;
+  return { username, requestId: named('requestid') ?? null };
 }

@@ -9,8 +9,9 @@ export interface FileHead {
 
 const WHY: Readonly<Record<LeftOut, string>> = {
   framework: 'kept by a framework for itself',
-  audit: 'an audit table: it says who, see context',
-  no_key: 'no primary key: published, its UPDATEs and DELETEs would fail',
+  audit: 'an audit table or a history of rows',
+  no_key: 'no primary key, or a deferrable one: published, its UPDATEs and DELETEs would fail',
+  dotted_schema: 'the name of its schema has a dot, and cannot be written here',
 };
 
 /** How many tables a file spells out; the rest are counted. */
@@ -74,7 +75,7 @@ function auditLines({ table, username, requestId, match }: AuditProposal): strin
     `  - table: ${scalar(table)}`,
     ...(username === null ? [] : [`    username: ${scalar(username)}`]),
     ...(requestId === null ? [] : [`    request_id: ${scalar(requestId)}`]),
-    `    match: ${flow(Object.fromEntries(match))}`,
+    ...(match.length === 0 ? [] : [`    match: ${flow(Object.fromEntries(match))}`]),
   ];
 }
 
@@ -121,7 +122,7 @@ function choiceLines({ choices }: ProposedModel): string[] {
   const pairs = Object.fromEntries(
     choices.map(({ column, labels }) => [
       column,
-      Object.fromEntries(labels.map((one) => [one, labelOf(one)])),
+      Object.fromEntries(labels.map((one) => [one, withoutVariables(labelOf(one))])),
     ]),
   );
   return [`    # choices: ${oneLine(flow(pairs))}    # data then holds {value, label}`];
@@ -154,11 +155,17 @@ function webhookLines({ models }: Proposal): string[] {
   ];
 }
 
-/** A name of the database as a YAML scalar on one line, quoted where it must be. */
-function scalar(text: string): string {
+/** A name of the database as a YAML scalar on one line, quoted where it must be, and no variable of the file. */
+function scalar(name: string): string {
+  const text = withoutVariables(name);
   return stringify(text, { lineWidth: 0, defaultStringType: 'PLAIN' }).trimEnd().includes('\n')
     ? JSON.stringify(text)
     : stringify(text, { lineWidth: 0 }).trimEnd();
+}
+
+/** `${` as the file writes it where no variable is meant. */
+function withoutVariables(text: string): string {
+  return text.replaceAll('${', () => '$${');
 }
 
 function flow(value: object): string {

@@ -322,6 +322,11 @@ async function replicationConfig(options: StreamOptions): Promise<ClientConfig> 
   }
 }
 
+/** Whether this function of the server's source raised the error. */
+function hasRoutine(error: unknown, routine: string): boolean {
+  return error instanceof Error && 'routine' in error && error.routine === routine;
+}
+
 /** SQLSTATEs of START_REPLICATION: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 function translate(error: unknown, options: StreamOptions, config: ClientConfig): WalhookError {
   if (error instanceof WalhookError) return error;
@@ -329,8 +334,10 @@ function translate(error: unknown, options: StreamOptions, config: ClientConfig)
   const text = error instanceof Error ? error.message.split('\n')[0] : 'the connection ended';
   switch (causeCode(error)) {
     case '42704':
+      // Up to 17 a publication that is dropped while its slot is read ends the stream. The server's words may be
+      // in any language; the name of its function is not.
       return new WalhookError(
-        'SLOT_MISSING',
+        hasRoutine(error, 'get_publication_oid') ? 'PUBLICATION_MISSING' : 'SLOT_MISSING',
         `expected the slot ${slot} and the publication ${publication}, found: ${text}`,
         { cause: error },
       );

@@ -35,13 +35,10 @@ export async function applySections(client: Client, plan: SetupPlan, state: Data
       }
     }
     const after = await refusedWrites(client, state.tables);
-    const broken = [...after].filter(([table]) => !before.has(table));
+    const broken = [...after].filter(([write]) => !before.has(write));
     if (broken.length > 0) {
-      const [table, reason] = broken[0] ?? ['', ''];
-      throw new WalhookError(
-        'SETUP_UNSAFE',
-        `expected UPDATE on ${table} to go on working, found: ${reason}`,
-      );
+      const [write, reason] = broken[0] ?? ['', ''];
+      throw new WalhookError('SETUP_UNSAFE', `expected ${write} to go on working, found: ${reason}`);
     }
     await client.query('commit');
   } catch (error) {
@@ -51,7 +48,7 @@ export async function applySections(client: Client, plan: SetupPlan, state: Data
 }
 
 /**
- * Tables on which an UPDATE fails, with the reason. EXPLAIN goes as far as PostgreSQL's own check of
+ * UPDATEs and DELETEs that fail, by table, with the reason. EXPLAIN goes as far as PostgreSQL's own check of
  * publication and replica identity and touches no row. Throws where a table is locked for longer than we wait.
  */
 async function refusedWrites(client: Client, tables: readonly TableState[]): Promise<Map<string, string>> {
@@ -60,20 +57,20 @@ async function refusedWrites(client: Client, tables: readonly TableState[]): Pro
     .query<{ open: boolean }>('select pg_current_xact_id_if_assigned() is not null as open')
     .then(({ rows }) => rows[0]?.open === true);
   if (isOwnTransaction) {
-    await proveUpdates(client, tables, refused);
+    await proveWrites(client, tables, refused);
     return refused;
   }
   await client.query('begin');
   try {
     await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
-    await proveUpdates(client, tables, refused);
+    await proveWrites(client, tables, refused);
   } finally {
     await client.query('rollback');
   }
   return refused;
 }
 
-async function proveUpdates(
+async function proveWrites(
   client: Client,
   tables: readonly TableState[],
   refused: Map<string, string>,
@@ -86,15 +83,19 @@ async function proveUpdates(
       [name],
     );
     const column = rows[0]?.column;
-    if (column === undefined) continue;
-    await client.query('savepoint walhook_proof');
-    try {
-      await client.query(`explain update ${name} set ${column} = ${column}`);
-    } catch (error) {
-      if (causeCode(error) === LOCK_NOT_AVAILABLE) throw refusal(error, `the proof of ${name}`, '');
-      refused.set(name, error instanceof Error ? (error.message.split('\n')[0] ?? '') : '');
+    // Which of the two is published is another's choice where the publication was there before.
+    const writes = column === undefined ? [] : [`update ${name} set ${column} = ${column}`];
+    for (const write of [...writes, `delete from ${name}`]) {
+      await client.query('savepoint walhook_proof');
+      try {
+        await client.query(`explain ${write}`);
+      } catch (error) {
+        if (causeCode(error) === LOCK_NOT_AVAILABLE) throw refusal(error, `the proof of ${name}`, '');
+        const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
+        refused.set(`${write.startsWith('update') ? 'UPDATE' : 'DELETE'} on ${name}`, reason);
+      }
+      await client.query('rollback to savepoint walhook_proof');
     }
-    await client.query('rollback to savepoint walhook_proof');
   }
 }
 

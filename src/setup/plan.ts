@@ -123,7 +123,9 @@ function planPublication(
     return false;
   });
   const name = ident(wish.publication);
-  const list = (tables: readonly TableState[]) => tables.map((table) => `  ${qualified(table)}`).join(',\n');
+  // Without ONLY the tables that inherit from one would be published as well, asked for or not.
+  const list = (tables: readonly TableState[]) =>
+    tables.map((table) => `  only ${qualified(table)}`).join(',\n');
   if (publication === null) {
     const tables = safe.length === 0 ? '' : ` for table\n${list(safe)}\n `;
     return [

@@ -125,11 +125,12 @@ const OF_PUBLISHED_SCHEMA = `
 
 /**
  * Tables that could be watched: ordinary and partitioned roots, outside system schemas and our own. A root whose
- * publication publishes leaves is in it, and pg_publication_tables does not list it.
+ * publication publishes leaves is in it, and pg_publication_tables does not list it. A deferrable primary key is
+ * no key here: PostgreSQL does not take it for an identity.
  */
 const tablesSql = (version: number) => `
   select n.nspname as schema, c.relname as name, c.relkind as kind,
-    exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as has_key,
+    exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary and i.indimmediate) as has_key,
     c.relreplident as identity,
     (select coalesce(array_agg(a.attname::text order by a.attnum), '{}')
      from pg_catalog.pg_index i

@@ -240,6 +240,12 @@ describe.skipIf(chromiumPath === null)('the editor', { timeout: 180_000 }, () =>
     expect(await page.getByRole('row').filter({ hasText: 'session 20' }).innerText()).toMatch(
       /status eq "enabled"\s+found "requested" does not equal the value/,
     );
+    // Conditions and templates are tried by operators too, on webhooks of any kind.
+    await page.getByRole('link', { name: 'Try conditions and templates' }).click();
+    await page.getByText('matched', { exact: true }).waitFor();
+    await page.getByLabel('Conditions').fill('{attr: status, value: none}');
+    await page.getByRole('button', { name: 'Try', exact: true }).click();
+    await page.getByText('does not fire').waitFor();
     const before = received('slack-new').length;
     await page.goto(`${url}/gaps`);
     await page.getByRole('link', { name: 'Send present rows…' }).click();

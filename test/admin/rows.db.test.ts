@@ -145,6 +145,7 @@ describe('webhooks kept as rows', () => {
     expect((await ask('/api/webhooks/orders')).body.definition.additional_headers).toBe(
       'Authorization: [secret]\nX-Plain: 1',
     );
+    expect(shown.body).toMatch(/<option value="ours" selected>/);
     const masked = 'Authorization: [secret]\nX-Plain: 2';
     const patch = (body: object) => ask('/api/webhooks/orders', { method: 'PATCH', body });
     expect((await patch({ additional_headers: masked })).status).toBe(200);

@@ -32,8 +32,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const postgres = keep(
       await new GenericContainer(pair.postgres)
         .withExposedPorts(5432)
-        // The tests make roles without passwords.
-        .withEnvironment({ POSTGRES_PASSWORD: 'postgres', POSTGRES_HOST_AUTH_METHOD: 'trust' })
+        .withEnvironment({ POSTGRES_PASSWORD: 'postgres' })
         .withCommand(['postgres', ...SETTINGS.flatMap((setting) => ['-c', setting])])
         .withHealthCheck({
           test: ['CMD', 'pg_isready', '-h', '127.0.0.1', '-U', 'postgres'],
@@ -44,17 +43,23 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         .withWaitStrategy(Wait.forHealthCheck())
         .start(),
     );
-    const postgresUrl = `postgres://postgres:postgres@${postgres.getHost()}:${postgres.getMappedPort(5432)}/postgres`;
+    const postgresUrl = `postgres://postgres:postgres@${addressOf(postgres, 5432)}/postgres`;
+    const version = await versionOf(postgresUrl);
     project.provide('postgresUrl', postgresUrl);
-    project.provide('redisUrl', `redis://${redis.getHost()}:${redis.getMappedPort(6379)}`);
-    process.stdout.write(
-      `  fact: ${project.name}: the server is PostgreSQL ${await versionOf(postgresUrl)}\n`,
-    );
+    project.provide('postgresVersion', Number.parseInt(version, 10));
+    project.provide('redisUrl', `redis://${addressOf(redis, 6379)}`);
+    process.stdout.write(`  fact: ${project.name}: the server is PostgreSQL ${version}\n`);
   } catch (error) {
     await scope.close();
     throw error;
   }
   return () => scope.close();
+}
+
+/** Messages name the address that was dialled, so it is one, and not a name for it. */
+function addressOf(container: StartedTestContainer, port: number): string {
+  const host = container.getHost() === 'localhost' ? '127.0.0.1' : container.getHost();
+  return `${host}:${container.getMappedPort(port)}`;
 }
 
 async function versionOf(connectionString: string): Promise<string> {

@@ -36,6 +36,48 @@ const PARTITIONS = `
   create table "a: #b
 c" (id int primary key, name text);`;
 
+/** What else PostgreSQL allows: quoted names, reserved words, domains, inheritance, keys that are none. */
+const ODD = `
+  create schema "Shop"; create schema "group"; create schema "a.b";
+  create type "Shop"."orderState" as enum ('new', 'in-progress', 'it''s "done"', '\${X}');
+  create domain "Shop"."Email" as text check (value like '%@%');
+  create domain state as "Shop"."orderState";
+  create type address as (street text, city text);
+  create table "Shop"."orderItem" ("orderItemId" uuid primary key default gen_random_uuid(), "displayName" "Shop"."Email",
+    "order" int, "select" text, "State" "Shop"."orderState", states "Shop"."orderState"[], s state, addr address, "updatedBy" text);
+  create table "user" (id bigint generated always as identity primary key, "firstName" text, "lastName" text, "group" text,
+    event text, data jsonb, items text[]);
+  create table "order" (id int primary key, "user" bigint references "user", total numeric(12, 2), "\${DATABASE_URL}" text);
+  create table parent (id int primary key, name text);
+  create table child (extra text) inherits (parent);
+  create table deferred (id int primary key deferrable initially deferred, name text);
+  create table no_key (a int, b text);
+  create table by_index (code text not null unique, name text);
+  alter table by_index replica identity using index by_index_code_key;
+  create table of_nothing (id int primary key); alter table of_nothing replica identity nothing;
+  create table empty ();
+  create unlogged table unlogged (id int primary key);
+  create table "a.b"."c.d" (id int primary key);
+  create table "group"."table" (id int primary key, label text);
+  create table "\${HOME}" (id int primary key, name text);
+  create table ruled (id int primary key, name text);
+  create rule r as on update to ruled do instead nothing;
+  create view shown as select * from ruled;`;
+
+/** The audit tables and histories that libraries keep, and tables that only look like them. */
+const AUDITED = `
+  create table versions (id bigserial primary key, item_type varchar not null, item_id bigint not null,
+    event varchar not null, whodunnit varchar, object text, created_at timestamp);
+  create table audits (id bigserial primary key, auditable_id int, auditable_type varchar, user_id int, username varchar,
+    action varchar, audited_changes jsonb, request_uuid varchar, created_at timestamp);
+  create table revinfo (rev int primary key, revtstmp bigint, username text);
+  create table customer (id int primary key, name text);
+  create table customer_aud (id int, rev int references revinfo, revtype smallint, name text, primary key (rev, id));
+  create table shop_historicalproduct (id int, name text, history_id serial primary key, history_date timestamptz,
+    history_type char(1), history_user_id int);
+  create table cart_lines (id int primary key, item_id int, request_id int);
+  create table comments (id int primary key, object_id int, username text, body text);`;
+
 interface Proposed {
   readonly models: readonly { readonly name: string; readonly table: string; readonly display?: string }[];
   readonly context?: readonly Record<string, unknown>[];
@@ -83,9 +125,22 @@ async function attach(schema: string): Promise<Attached> {
   };
 }
 
+/** The daemon has still to start when rows are written already: on a machine with much to do that takes a while. */
+const ARRIVAL = { timeoutMs: 60_000 };
+
+/** As many Events as are expected, by model: they go out side by side. */
+async function arrived({ sink }: Attached, count: number): Promise<ReturnType<Sink['events']>> {
+  const events = await until(() => {
+    const all = sink.events();
+    return all.length >= count && all;
+  }, ARRIVAL);
+  expect(events).toHaveLength(count);
+  return events.toSorted((a, b) => (String(a['model']) < String(b['model']) ? -1 : 1));
+}
+
 const tables = ({ proposed }: Attached) => proposed.models.map(({ table }) => table);
 
-describe('a database that walhook init has never seen', () => {
+describe('a database that walhook init has never seen', { timeout: 180_000 }, () => {
   it('of pgbench: the tables with a key, and how to watch the one without', async () => {
     await using attached = await attach(PGBENCH);
     expect(tables(attached)).toEqual([
@@ -97,7 +152,7 @@ describe('a database that walhook init has never seen', () => {
     await attached.database.client.query(
       "insert into pgbench_branches values (1, 0, ''); insert into pgbench_history values (1, 1, 1, 1, now(), '')",
     );
-    const event = await until(() => attached.sink.events()[0]);
+    const event = await until(() => attached.sink.events()[0], ARRIVAL);
     expect(event).toMatchObject({ model: 'pgbench_branches', event: 'created' });
   });
 
@@ -115,7 +170,7 @@ describe('a database that walhook init has never seen', () => {
       insert into core_objectchange (user_name, request_id, action, changed_object_id)
         values ('ada', '8c9df9a2-4d5c-4a5e-9f0e-000000000001', 'create', 1);
       commit`);
-    const event = await until(() => attached.sink.events()[0]);
+    const event = await until(() => attached.sink.events()[0], ARRIVAL);
     expect(event).toMatchObject({
       model: 'shop_customer',
       username: 'ada',
@@ -130,12 +185,82 @@ describe('a database that walhook init has never seen', () => {
     await attached.database.client.query(`
       insert into measure values ('2026-05-01', 7, 1.50, 'alice');
       insert into "Sales"."Order Lines" values (1, 2, 'screws')`);
-    const [measure, line] = await until(() => {
-      const events = attached.sink.events();
-      return events.length === 2 && events;
-    });
+    const [line, measure] = await arrived(attached, 2);
     expect(measure).toMatchObject({ model: 'measure', username: 'alice' });
     expect(line).toMatchObject({ model: 'Sales.Order Lines', data: { display: 'screws' } });
+  });
+
+  it('with quoted names, reserved words, domains, inheritance and keys that are none', async () => {
+    await using attached = await attach(ODD);
+    expect(attached.proposed.models.map(({ table, display }) => [table, display])).toEqual([
+      ['public.$${HOME}', '{{ name }}'],
+      ['public.by_index', '{{ name }}'],
+      ['public.order', undefined],
+      ['public.parent', '{{ name }}'],
+      ['public.ruled', '{{ name }}'],
+      ['public.user', '{{ firstName }} {{ lastName }}'],
+      ['Shop.orderItem', '{{ displayName }}'],
+      ['group.table', '{{ label }}'],
+    ]);
+    for (const left of ['public.child', 'public.deferred', 'public.no_key', 'public.of_nothing', 'a.b.c.d']) {
+      expect(attached.text).toContain(`#   ${left}: `);
+    }
+    await attached.database.client.query(`
+      insert into "\${HOME}" values (1, 'home');
+      insert into by_index values ('c', 'by index');
+      insert into "user" ("firstName", "lastName", data, items) values ('Ada', 'L', '{"a": 1}', '{x}');
+      insert into "order" values (1, 1, 10, 'a dollar');
+      insert into parent values (1, 'a parent'); insert into child values (2, 'a child', 'x'); update child set name = 'y';
+      update deferred set name = 'x';
+      insert into "Shop"."orderItem" ("displayName", "State", states, s, addr, "updatedBy")
+        values ('a@b', 'new', '{new}', 'in-progress', row('s', 'c'), 'zoe');
+      insert into "group"."table" values (1, 'a label')`);
+    const events = await arrived(attached, 7);
+    expect(events.map(({ model }) => model)).toEqual([
+      '${HOME}',
+      'Shop.orderItem',
+      'by_index',
+      'group.table',
+      'order',
+      'parent',
+      'user',
+    ]);
+    expect(events[0]).toMatchObject({ data: { display: 'home' } });
+    expect(events[1]).toMatchObject({ username: 'zoe', data: { display: 'a@b', s: 'in-progress' } });
+    expect(events[4]).toMatchObject({ data: { user: 1, '${DATABASE_URL}': 'a dollar' } });
+    expect(events[6]).toMatchObject({ data: { display: 'Ada L', data: { a: 1 } } });
+  });
+
+  it('with the audit tables of PaperTrail, audited and Envers, and tables that only look like them', async () => {
+    await using attached = await attach(AUDITED);
+    expect(attached.proposed.context).toEqual([
+      { message: 'walhook' },
+      {
+        table: 'public.audits',
+        username: 'username',
+        request_id: 'request_uuid',
+        match: { auditable_id: 'id' },
+      },
+      { table: 'public.versions', username: 'whodunnit', match: { item_id: 'id' } },
+      { table: 'public.revinfo', username: 'username' },
+    ]);
+    expect(tables(attached)).toEqual(['public.cart_lines', 'public.comments', 'public.customer']);
+    const { client } = attached.database;
+    await client.query(
+      "begin; insert into customer values (1, 'a'); insert into revinfo values (1, 1, 'of envers'); insert into customer_aud values (1, 1, 0, 'a'); commit",
+    );
+    await client.query(
+      "begin; insert into cart_lines values (1, 7, 8); insert into versions (item_type, item_id, event, whodunnit) values ('CartLine', 1, 'create', 'of paper trail'); commit",
+    );
+    await client.query(
+      "begin; insert into comments values (1, 7, 'u', 'b'); insert into audits (auditable_id, action, username, request_uuid) values (1, 'create', 'of audited', 'r-9'); commit",
+    );
+    const events = await arrived(attached, 3);
+    expect(events.map(({ model, username, request_id }) => [model, username, request_id])).toEqual([
+      ['cart_lines', 'of paper trail', null],
+      ['comments', 'of audited', 'r-9'],
+      ['customer', 'of envers', null],
+    ]);
   });
 
   it('has no file of its user overwritten', async () => {

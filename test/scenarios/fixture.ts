@@ -20,6 +20,8 @@ export interface ScenarioOptions {
   readonly queueSection?: Readonly<Record<string, unknown>>;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly webhook?: Readonly<Record<string, unknown>>;
+  /** All webhooks, in place of the one of the ledger, given the receiver's URL. */
+  readonly webhooks?: (url: string) => readonly unknown[];
   /** Arguments of setup; null: setup is not run. */
   readonly setup?: readonly string[] | null;
 }
@@ -29,6 +31,10 @@ export interface Scenario extends AsyncDisposable {
   readonly slot: string;
   readonly sink: Sink;
   readonly file: string;
+  /** Started so far. */
+  readonly daemons: readonly Daemon[];
+  /** Runs setup, which must end with 0. */
+  setup(...args: readonly string[]): Promise<void>;
   /** The `queue` section of the configuration. */
   queueSection(): Promise<{ readonly url: string; readonly prefix: string }>;
   /** Another configuration of the same walhook, e.g. through a proxy. */
@@ -65,7 +71,7 @@ export async function openScenario(options: ScenarioOptions = {}): Promise<Scena
   const config: Configuration = {
     postgres: { url: database.url, slot, ...options.postgres },
     queue: { ...queue.section, ...options.queueSection },
-    webhooks: [
+    webhooks: options.webhooks?.(sink.url) ?? [
       {
         name: 'ops',
         models: ['op'],
@@ -79,12 +85,10 @@ export async function openScenario(options: ScenarioOptions = {}): Promise<Scena
   };
   const folders = [await configFolder(config)];
   const file = folders[0]?.file ?? '';
-  if (options.setup !== null) {
-    expect(await walhook(['setup', '-c', file, ...(options.setup ?? [])])).toMatchObject({
-      code: 0,
-      stderr: '',
-    });
-  }
+  const setup = async (...args: readonly string[]) => {
+    expect(await walhook(['setup', '-c', file, ...args])).toMatchObject({ code: 0, stderr: '' });
+  };
+  if (options.setup !== null) await setup(...(options.setup ?? []));
   const daemons: Daemon[] = [];
   const committed = new Set<number>();
   const rolledBack = new Set<number>();
@@ -101,6 +105,8 @@ export async function openScenario(options: ScenarioOptions = {}): Promise<Scena
     slot,
     sink,
     file,
+    daemons,
+    setup,
     queueSection: () => Promise.resolve(queue.section),
     async variant(change) {
       const folder = await configFolder(change(config));

@@ -48,7 +48,7 @@ async function refusesUntilAccepted(scenario: Scenario, code: string, kind: stri
   await until(() => scenario.verdict().lost.length <= 3);
 }
 
-describe('a slot', () => {
+describe('13: a slot', () => {
   it('that was dropped is never made anew in silence', async () => {
     await using scenario = await openScenario();
     await stopped(scenario);
@@ -97,7 +97,7 @@ describe('a slot', () => {
   });
 });
 
-describe('a publication that is dropped while walhook runs', () => {
+describe('13: a publication that is dropped while walhook runs', () => {
   it('stops capturing, and is said', async () => {
     await using scenario = await openScenario();
     const daemon = scenario.daemon();
@@ -116,7 +116,7 @@ describe('a publication that is dropped while walhook runs', () => {
   });
 });
 
-describe.each(QUEUE_KINDS)('a %s queue that lost everything', (kind) => {
+describe.each(QUEUE_KINDS)('6: a %s queue that lost everything', (kind) => {
   it.skipIf(isQueueMissing(kind))(
     'is told from a new one, and bound anew when that is accepted',
     async () => {
@@ -174,7 +174,7 @@ describe.each(QUEUE_KINDS)('a %s queue that lost everything', (kind) => {
   );
 });
 
-describe('another database', () => {
+describe('14: another database', () => {
   it('is refused until it is adopted', async () => {
     await using scenario = await openScenario();
     await stopped(scenario);

@@ -232,6 +232,18 @@ describe('setup refuses', () => {
     await of.client.query("insert into orders values (1, 'a'); update orders set v = 'b'");
   });
 
+  it('a table on which only DELETE would fail, for a publication of the user’s leaves UPDATE out', async () => {
+    await using of = await openFixture({ tables: ['public.*'] });
+    await of.client.query(`${ORDERS}; create table log (v text not null); create unique index log_v on log (v);
+      alter table log replica identity using index log_v; drop index log_v;
+      create publication walhook for table orders with (publish = 'insert, delete')`);
+    await expect(of.setup()).rejects.toMatchObject({
+      code: 'SETUP_UNSAFE',
+      message: expect.stringContaining('expected DELETE on public.log to go on working'),
+    });
+    await of.client.query('delete from log');
+  });
+
   it('to blame itself for writes that fail already', async () => {
     await using of = await openFixture({ tables: ['public.orders'] });
     await of.client.query(`${ORDERS}; create table log (v text); create publication theirs for table log`);
