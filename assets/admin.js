@@ -10,7 +10,11 @@ function renewLivePage() {
   const main = document.querySelector('main[data-live]');
   if (main === null) return;
   const renew = async () => {
-    const isBusy = document.hidden || main.contains(document.activeElement) || !getSelection().isCollapsed;
+    const isBusy =
+      document.hidden ||
+      main.contains(document.activeElement) ||
+      main.querySelector('input:checked') !== null ||
+      !getSelection().isCollapsed;
     if (isBusy) return;
     try {
       const response = await fetch(location.href, { headers: { accept: 'text/html' } });
