@@ -241,6 +241,17 @@ describe('webhooks kept as rows', () => {
     expect(await rows()).toMatchObject([{ timeout: '7s', url: 'https://a.com/in' }]);
   });
 
+  it('that were deleted while somebody typed can be added anew', async () => {
+    const late = await ask('/webhooks/orders/edit', {
+      method: 'POST',
+      body: fields({ body_template: 'typed with care' }),
+      headers: { accept: 'text/html' },
+    });
+    expect(late.status).toBe(404);
+    expect(late.body).toContain('typed with care');
+    expect(late.body).toContain('action="/webhooks/new"');
+  });
+
   it('are not written by a form without the secret of its page', async () => {
     await using open = await testAdmin({ database: database.url, admin: { listen: '127.0.0.1:0' } });
     for (const path of ['/webhooks/new', '/webhooks/orders/edit', '/webhooks/orders/delete']) {
