@@ -64,10 +64,12 @@ export function planned(place: number, total: number, nowMs: number): Planned {
 export async function fillLog(store: QueueStore, total: number, nowMs: number): Promise<void> {
   const fence = await store.takeFence();
   const all = Math.ceil(total * (1 + WAITING_SHARE));
-  for (let from = 0; from < all; from += AT_ONCE) {
-    const rows = Array.from({ length: Math.min(AT_ONCE, all - from) }, (_, i) =>
-      planned(from + i, total, nowMs),
-    );
+  let position = (await store.state())?.position ?? '';
+  for (let from = 0; from < all; ) {
+    // What waits has a flush of its own: what is cancelled is found by its waiting.
+    const until = Math.min(from + AT_ONCE, from < total ? total : all);
+    const rows = Array.from({ length: until - from }, (_, i) => planned(from + i, total, nowMs));
+    from = until;
     const byWebhook = new Map<string, Planned[]>();
     for (const row of rows) byWebhook.set(row.webhook, [...(byWebhook.get(row.webhook) ?? []), row]);
     const batches = [...byWebhook].flatMap(([webhook, some]) =>
@@ -76,7 +78,8 @@ export async function fillLog(store: QueueStore, total: number, nowMs: number): 
         some.map(({ delivery }) => delivery),
       ),
     );
-    const bounds = { from: `at-${from}`, to: `at-${from + rows.length}` };
+    const bounds = { from: position, to: `fill-${from}` };
+    position = bounds.to;
     await store.flush({ fence, ...bounds, batches, failed: [], definitions: null });
     for (const [webhook, some] of byWebhook) await end(store, webhook, some);
   }
@@ -131,7 +134,11 @@ function outcomeOf({ outcome, error, delivery }: Planned): Outcome | null {
   };
 }
 
-function attemptOf({ delivery, status, error }: Planned): NonNullable<Report['attempt']> {
+export function attemptOf({
+  delivery,
+  status,
+  error,
+}: Pick<Planned, 'delivery' | 'status' | 'error'>): NonNullable<Report['attempt']> {
   return {
     startedMs: delivery.committedAtMs + 5,
     durationMs: 12,

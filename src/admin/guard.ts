@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { WalhookError } from '../core/errors.ts';
 import {
   bearerOf,
@@ -17,6 +17,7 @@ import {
   type RouteRole,
 } from './access.ts';
 import { type AdminHost, adminConfig } from './host.ts';
+import { InFlight, type WrongTokens } from './limits.ts';
 import { isSameSecret, type Session, type Sessions } from './sessions.ts';
 
 declare module 'fastify' {
@@ -30,6 +31,9 @@ declare module 'fastify' {
     identity: Identity | null;
     /** What forms and scripts of the answer must send back. */
     csrf: string;
+    /** Ends what counts this request among those in flight. Repeatable. */
+    endInFlight: (() => void) | null;
+    isHandled: boolean;
   }
 }
 
@@ -43,7 +47,12 @@ export interface RouteEntry {
 }
 
 /** Installs the guard. Returns the table of routes, which fills as they are added. */
-export function installGuard(server: FastifyInstance, host: AdminHost, sessions: Sessions): RouteEntry[] {
+export function installGuard(
+  server: FastifyInstance,
+  host: AdminHost,
+  sessions: Sessions,
+  wrongTokens: WrongTokens,
+): RouteEntry[] {
   const routes: RouteEntry[] = [];
   // Without tokens there is no session: one secret of this process stands for its pages.
   const openCsrf = randomBytes(24).toString('base64url');
@@ -56,7 +65,7 @@ export function installGuard(server: FastifyInstance, host: AdminHost, sessions:
       if (one !== 'HEAD') routes.push({ method: one, url, role });
     }
   });
-  server.addHook('onRequest', async (request) => {
+  server.addHook('onRequest', async (request, reply) => {
     const { config } = request.routeOptions;
     const admin = adminConfig(host);
     if (
@@ -69,9 +78,11 @@ export function installGuard(server: FastifyInstance, host: AdminHost, sessions:
       );
     }
     identify(request, host, sessions, openCsrf);
+    refuseGuessing(request, reply, wrongTokens);
     // What is not found is told only to those who may read.
     authorize(request, config.role ?? 'viewer');
   });
+  limitInFlight(server);
   server.addHook('preValidation', async (request) => {
     if (UNSAFE.has(request.method) && request.identity?.via !== 'bearer') refuseCrossSite(request);
   });
@@ -96,6 +107,54 @@ function identify(request: FastifyRequest, host: AdminHost, sessions: Sessions, 
   if (session === null || token === undefined) return;
   request.identity = { name: token.name, role: token.role, via: 'session' };
   request.csrf = session.csrf;
+}
+
+/** A Bearer token that is wrong, time and again from one address. Open routes have no use for a token. */
+function refuseGuessing(request: FastifyRequest, reply: FastifyReply, wrongTokens: WrongTokens): void {
+  if (request.identity !== null || request.routeOptions.config.role === 'none') return;
+  if (bearerOf(request.headers.authorization) === null) return;
+  refuseAfterMany(request, reply, wrongTokens);
+}
+
+/** Counts a wrong token. Throws RATE_LIMITED where its address has sent too many. */
+export function refuseAfterMany(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  wrongTokens: WrongTokens,
+): void {
+  const seconds = wrongTokens.add(request.ip);
+  if (seconds === 0) return;
+  reply.header('retry-after', String(seconds));
+  throw new WalhookError('RATE_LIMITED', 'expected fewer wrong tokens from this address');
+}
+
+/**
+ * A request counts from when it is let in until its answer is made, even when nobody waits for that any more:
+ * what it asked of the store goes on.
+ */
+function limitInFlight(server: FastifyInstance): void {
+  const inFlight = new InFlight();
+  server.decorateRequest('endInFlight', null);
+  server.decorateRequest('isHandled', false);
+  server.addHook('onRequest', async (request, reply) => {
+    if (request.identity === null) return;
+    const caller = `${request.identity.name} ${request.ip}`;
+    if (!inFlight.begin(caller)) {
+      throw new WalhookError('RATE_LIMITED', 'expected fewer requests at the same time');
+    }
+    let isOpen = true;
+    request.endInFlight = () => {
+      if (isOpen) inFlight.end(caller);
+      isOpen = false;
+    };
+    reply.raw.on('close', () => {
+      if (!request.isHandled) request.endInFlight?.();
+    });
+  });
+  server.addHook('preHandler', async (request) => {
+    request.isHandled = true;
+  });
+  server.addHook('onSend', async (request) => request.endInFlight?.());
 }
 
 function sessionOf(request: FastifyRequest, sessions: Sessions): Session | null {

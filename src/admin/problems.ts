@@ -47,11 +47,12 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 /** Any thrown value as a problem. What has no name is told by its code alone: its text may hold anything. */
 export function toProblem(error: unknown): Problem {
-  const known = fromFramework(error) ?? toWalhookError(error);
+  const refusal = fromFramework(error);
+  const known = refusal?.error ?? toWalhookError(error);
   return {
     type: `urn:walhook:error:${known.code}`,
     title: errorCatalogue[known.code].meaning,
-    status: STATUS[known.code] ?? 500,
+    status: refusal?.status ?? STATUS[known.code] ?? 500,
     detail: known.code === 'UNEXPECTED' ? 'see the log of the daemon' : known.message,
     code: known.code,
     remedy: known.remedy,
@@ -61,12 +62,25 @@ export function toProblem(error: unknown): Problem {
   };
 }
 
-/** The framework's own refusals: a body that is no JSON, a parameter of the wrong type, too many requests. */
-function fromFramework(error: unknown): WalhookError | null {
+/** HTTP's own refusals, in words: what the framework would say of them may hold what was sent. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  405: 'expected a method that this address takes',
+  413: 'expected a smaller body',
+  414: 'expected a shorter address',
+  415: 'expected the content type application/json (a form, where a page sends it)',
+};
+
+/**
+ * The framework's own refusals: a body that is no JSON, a parameter of the wrong type, a method that is not taken.
+ * null: the error is another one.
+ */
+function fromFramework(error: unknown): { readonly error: WalhookError; readonly status: number } | null {
   if (error instanceof WalhookError || typeof error !== 'object' || error === null) return null;
   const status = 'statusCode' in error ? error.statusCode : undefined;
-  const message = error instanceof Error ? error.message : '';
-  if (status === 429) return new WalhookError('RATE_LIMITED', 'expected fewer attempts from this address');
   if (typeof status !== 'number' || status < 400 || status > 499) return null;
-  return new WalhookError('REQUEST_INVALID', message);
+  if (status === 429) {
+    return { error: new WalhookError('RATE_LIMITED', 'expected fewer requests of this caller'), status };
+  }
+  const message = REFUSALS[status] ?? (error instanceof Error ? error.message : 'expected another request');
+  return { error: new WalhookError('REQUEST_INVALID', message), status };
 }

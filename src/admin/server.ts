@@ -16,6 +16,7 @@ import { addApiRoutes } from './api/routes.ts';
 import { addAssets } from './assets.ts';
 import { installGuard, type RouteEntry, wantsHtml } from './guard.ts';
 import { type AdminHost, adminConfig } from './host.ts';
+import { WrongTokens } from './limits.ts';
 import { addLoginRoutes, loginPage } from './pages/login.ts';
 import { errorPage } from './pages/problem.ts';
 import { addPageRoutes } from './pages/routes.ts';
@@ -35,6 +36,8 @@ export interface AdminServer {
 const MAX_PARAM_LENGTH = 1_500;
 const MAX_BODY_BYTES = 5 * 1_048_576;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** The process needs its other connections too. */
+const MAX_CONNECTIONS = 1_000;
 
 /** Starts the admin server. Throws ADMIN_UNPROTECTED or ADMIN_LISTEN. */
 export async function openAdmin(host: AdminHost): Promise<AdminServer> {
@@ -52,11 +55,12 @@ export async function openAdmin(host: AdminHost): Promise<AdminServer> {
   await server.register(helmet, SECURITY_HEADERS);
   await server.register(swagger, openApi(host.version));
   const sessions = new Sessions(host.clock);
-  const routes = installGuard(server, host, sessions);
-  answerErrors(server, host);
+  const wrongTokens = new WrongTokens(host.clock);
+  const routes = installGuard(server, host, sessions, wrongTokens);
+  answerErrors(server, host, routes);
   addProbeRoutes(server, host, { metricsRole: 'viewer' });
   addAssets(server);
-  addLoginRoutes(server, host, sessions);
+  addLoginRoutes(server, host, sessions, wrongTokens);
   addApiRoutes(server, host);
   addPageRoutes(server, host);
   const url = await listenOn(server, listen, 'admin.listen');
@@ -66,20 +70,29 @@ export async function openAdmin(host: AdminHost): Promise<AdminServer> {
 /** Starts the server of `admin.metrics`: /metrics and the probes, without a token. Throws ADMIN_LISTEN. */
 export async function openMetrics(host: AdminHost, address: ListenAddress): Promise<AdminServer> {
   const server = newServer();
-  answerErrors(server, host);
+  answerErrors(server, host, []);
   addProbeRoutes(server, host, { metricsRole: 'none' });
   const url = await listenOn(server, address, 'admin.metrics');
   return { url, routes: [], close: () => server.close() };
 }
 
 function newServer(): FastifyInstance {
-  const server = Fastify({
+  const server: FastifyInstance = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // An address that cannot be decoded is no route's: nobody is asked who they are.
+    frameworkErrors: ({ statusCode = 400 }, _request, reply) => {
+      const plain = reply as unknown as FastifyReply;
+      return plain
+        .code(statusCode)
+        .type(PROBLEM_TYPE)
+        .send(JSON.stringify(toProblem({ statusCode })));
+    },
     ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false } },
   });
+  server.server.maxConnections = MAX_CONNECTIONS;
   server.setSerializerCompiler(() => toAnswer);
   server.removeContentTypeParser(['application/json', 'text/plain']);
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
@@ -130,12 +143,13 @@ function openApi(version: string) {
   };
 }
 
-function answerErrors(server: FastifyInstance, host: AdminHost): void {
+function answerErrors(server: FastifyInstance, host: AdminHost, routes: readonly RouteEntry[]): void {
   const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const problem = toProblem(error);
     if (problem.code === 'UNEXPECTED') {
       host.log.error({ err: error, route: request.routeOptions.url ?? null }, 'admin: a request failed');
     }
+    if (problem.status === 429 && !reply.hasHeader('retry-after')) reply.header('retry-after', '1');
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="walhook"');
     reply.code(problem.status).header('cache-control', 'no-store');
     if (!wantsHtml(request)) return reply.type(PROBLEM_TYPE).send(JSON.stringify(problem));
@@ -146,9 +160,26 @@ function answerErrors(server: FastifyInstance, host: AdminHost): void {
     return reply.type('text/html; charset=utf-8').send(page.toString());
   };
   server.setErrorHandler(answer);
-  server.setNotFoundHandler((request, reply) =>
-    answer(new WalhookError('NOT_FOUND', 'expected an address that there is'), request, reply),
-  );
+  server.setNotFoundHandler((request, reply) => {
+    const methods = methodsOf(routes, request.url);
+    if (methods.length === 0) {
+      return answer(new WalhookError('NOT_FOUND', 'expected an address that there is'), request, reply);
+    }
+    reply.header('allow', methods.join(', '));
+    return answer({ statusCode: 405 }, request, reply);
+  });
+}
+
+/** The methods that an address takes. */
+function methodsOf(routes: readonly RouteEntry[], url: string): readonly string[] {
+  const parts = url.split('?', 1)[0]?.split('/') ?? [];
+  const found = routes.filter((route) => {
+    const pattern = route.url.split('/');
+    return (
+      pattern.length === parts.length && pattern.every((one, i) => one.startsWith(':') || one === parts[i])
+    );
+  });
+  return [...new Set(found.map(({ method }) => method))];
 }
 
 async function listenOn(

@@ -1,17 +1,14 @@
-/** /api/deliveries and /api/tail. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+/** /api/deliveries. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { deliveryDetailJson } from '../../commands/deliveryJson.ts';
 import { WalhookError } from '../../core/errors.ts';
 import { actOnMany, countMany, keysByName, MANY_ACTS, type ManyAct } from '../acts.ts';
-import { toAnswer } from '../answers.ts';
 import { jsonOfMany, type ShownDelivery, showDelivery } from '../deliveries.ts';
 import { filterOf, queryOf } from '../deliveryQuery.ts';
-import { type AdminHost, adminConfig } from '../host.ts';
-import { Tail } from '../tail.ts';
+import type { AdminHost } from '../host.ts';
 import {
   anything,
   deliverySchema,
-  filterProperties,
   idParam,
   listQuerySchema,
   manySchema,
@@ -65,7 +62,6 @@ export function addDeliveryRoutes(server: FastifyInstance, host: AdminHost): voi
     async (request) => detailJson(await findDelivery(host, request, request.params.id)),
   );
   for (const act of MANY_ACTS) addActRoutes(server, host, act);
-  addTailRoute(server, host);
 }
 
 /** Throws NOT_FOUND. */
@@ -129,91 +125,4 @@ function detailJson({ summary, detail, isHidden }: ShownDelivery): Readonly<Reco
     webhook_name: summary.webhook_name,
     payloads_hidden: isHidden,
   };
-}
-
-/** Ends a stream so that its client logs in anew: roles and tokens may have changed meanwhile. */
-const TAIL_LIFETIME_MS = 3_600_000;
-const KEEPALIVE_MS = 15_000;
-/** A client that reads slower than Deliveries happen is let go. */
-const MAX_UNREAD_BYTES = 1_048_576;
-
-function addTailRoute(server: FastifyInstance, host: AdminHost): void {
-  const tail = new Tail({
-    outcomes: (after, limit) => host.store.deliveries.outcomes(after, limit),
-    clock: host.clock,
-    log: host.log,
-  });
-  server.get<{ Querystring: Readonly<Record<string, unknown>> }>(
-    '/api/tail',
-    {
-      config: { role: 'viewer' },
-      schema: {
-        tags,
-        summary: 'Server-sent events: what becomes of Deliveries, as it happens',
-        querystring: {
-          type: 'object',
-          additionalProperties: false,
-          properties: {
-            webhook: filterProperties.webhook,
-            state: filterProperties.state,
-            model: filterProperties.model,
-          },
-        },
-      },
-    },
-    (request, reply) => {
-      if (tail.isFull) throw new WalhookError('RATE_LIMITED', 'expected fewer who watch at the same time');
-      const filter = filterOf(queryOf(request.query), keysByName(host), 0);
-      stream(
-        host,
-        tail,
-        request,
-        reply,
-        (one) =>
-          (filter.webhook === undefined || one.webhook === filter.webhook) &&
-          (filter.state === undefined || one.state === filter.state) &&
-          (filter.model === undefined || one.model === filter.model),
-      );
-    },
-  );
-}
-
-function stream(
-  host: AdminHost,
-  tail: Tail,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  isWanted: (delivery: Parameters<Parameters<Tail['watch']>[0]>[0][number]) => boolean,
-): void {
-  const admin = adminConfig(host);
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-store',
-    'x-accel-buffering': 'no',
-  });
-  raw.write('retry: 2000\n\n');
-  const end = () => raw.end();
-  const stop = tail.watch((deliveries) => {
-    if (raw.writableLength > MAX_UNREAD_BYTES) {
-      end();
-      return;
-    }
-    for (const one of jsonOfMany(host, deliveries.filter(isWanted))) {
-      raw.write(`event: delivery\ndata: ${toAnswer(one)}\n\n`);
-    }
-  });
-  const keepalive = setInterval(() => {
-    // A reload may have taken the token away.
-    if (adminConfig(host) === admin) raw.write(': \n\n');
-    else end();
-  }, KEEPALIVE_MS);
-  const lifetime = setTimeout(end, TAIL_LIFETIME_MS);
-  request.raw.on('close', () => {
-    stop();
-    clearInterval(keepalive);
-    clearTimeout(lifetime);
-    raw.end();
-  });
 }

@@ -5,6 +5,7 @@ import { audit } from '../guard.ts';
 import type { AdminHost } from '../host.ts';
 import { addDeliveryRoutes } from './deliveryRoutes.ts';
 import { anything, problemSchema } from './schemas.ts';
+import { addTailRoute } from './tailRoute.ts';
 import { addWebhookRoutes } from './webhookRoutes.ts';
 
 export function addApiRoutes(server: FastifyInstance, host: AdminHost): void {
@@ -35,6 +36,7 @@ export function addApiRoutes(server: FastifyInstance, host: AdminHost): void {
   );
   addWebhookRoutes(server, host);
   addDeliveryRoutes(server, host);
+  addTailRoute(server, host);
   const reload = {
     tags,
     summary: 'Read the configuration file again: all or nothing',

@@ -1,13 +1,15 @@
 /** Login and logout: a token of the configuration becomes a session in a cookie. */
 import type { FastifyInstance } from 'fastify';
 import { findToken, knownTokens, safeNext } from '../access.ts';
-import { audit, SESSION_COOKIE } from '../guard.ts';
+import { audit, refuseAfterMany, SESSION_COOKIE } from '../guard.ts';
 import { type AdminHost, adminConfig } from '../host.ts';
 import { type Html, html } from '../html.ts';
+import type { WrongTokens } from '../limits.ts';
 import type { Sessions } from '../sessions.ts';
 import { bareDocument } from './layout.ts';
 
-const LOGIN_TRIES = { max: 10, timeWindow: '1 minute' };
+/** A token, and where to go. */
+const MAX_LOGIN_BYTES = 16_384;
 
 export function loginPage({
   next,
@@ -32,7 +34,12 @@ export function loginPage({
   );
 }
 
-export function addLoginRoutes(server: FastifyInstance, host: AdminHost, sessions: Sessions): void {
+export function addLoginRoutes(
+  server: FastifyInstance,
+  host: AdminHost,
+  sessions: Sessions,
+  wrongTokens: WrongTokens,
+): void {
   const htmlType = 'text/html; charset=utf-8';
   server.get('/login', { config: { role: 'none' } }, (_request, reply) =>
     reply
@@ -40,11 +47,12 @@ export function addLoginRoutes(server: FastifyInstance, host: AdminHost, session
       .header('cache-control', 'no-store')
       .send(loginPage({ next: '/', message: null }).toString()),
   );
-  server.post('/login', { config: { role: 'none', rateLimit: LOGIN_TRIES } }, (request, reply) => {
+  server.post('/login', { config: { role: 'none' }, bodyLimit: MAX_LOGIN_BYTES }, (request, reply) => {
     const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
     const presented = typeof body['token'] === 'string' ? body['token'].trim() : '';
     const token = findToken(knownTokens(adminConfig(host).tokens), presented);
     if (token === null) {
+      refuseAfterMany(request, reply, wrongTokens);
       audit(host, request, 'login refused');
       const page = loginPage({ next: safeNext(body['next']), message: 'This token is not known.' });
       return reply.code(401).type(htmlType).header('cache-control', 'no-store').send(page.toString());

@@ -9,8 +9,6 @@ export interface Query {
   readonly values: unknown[];
 }
 
-const GONE_STATES = ['delivered', 'failed', 'cancelled'] as const;
-
 /** Of a job `j`. */
 const JOB_COLUMNS =
   'j.id::text, j.webhook, j.attempts, j.due_ms::text, j.done, j.size, j.owner is not null as is_taken, j.head, j.history, j.last_ms::text';
@@ -82,15 +80,8 @@ export function scanEntries(q: string, { filter, after, most }: EntryScan): Quer
   const where = entryConditions(filter);
   if (after !== null) where.add('(committed_ms, id) < (?::bigint, ?)', ...readPlace(after));
   const limit = where.value(most);
-  const newest = (more: string) =>
-    `select id, committed_ms, head from ${q}.log l where ${where}${more} order by l.committed_ms desc, l.id desc limit ${limit}`;
-  // The index has the entries of one Webhook in order state by state: the newest of each are merged.
-  const from =
-    filter.webhook !== undefined && filter.state === undefined
-      ? `(values ${GONE_STATES.map((state) => `('${state}')`).join(', ')}) as s (state) cross join lateral (${newest(' and l.state = s.state')}) as l`
-      : `(${newest('')}) as l`;
   return {
-    text: `select l.id, l.committed_ms::text, l.head from ${from} order by l.committed_ms desc, l.id desc limit ${limit}`,
+    text: `select l.id, l.committed_ms::text, l.head from ${q}.log l where ${where} order by l.committed_ms desc, l.id desc limit ${limit}`,
     values: where.values,
   };
 }
@@ -351,6 +342,8 @@ function notifyTaken(channel: string): string {
         ) as taken having count(*) > 0
       ) as told`;
 }
+
+const GONE_STATES = ['delivered', 'failed', 'cancelled'] as const;
 
 /** Common table expressions that drop the entries whose ids a query gives; `gone` has what they were. */
 function dropFrom(q: string, ids: string): string {
