@@ -85,7 +85,9 @@ describe('the stack of docker-compose.yml', () => {
     const { services } = parse(read('docker-compose.yml'), { merge: true }) as {
       services: Record<string, { volumes?: string[] }>;
     };
-    const mounted = Object.values(services).flatMap(({ volumes = [] }) => volumes.map((one) => one.split(':')[0] ?? ''));
+    const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
+      volumes.map((one) => one.split(':')[0] ?? ''),
+    );
     const files = mounted.filter((one) => one.startsWith('./'));
     expect(files.length).toBeGreaterThan(5);
     expect(files.filter((file) => !existsSync(new URL(`../../${file}`, import.meta.url)))).toEqual([]);
