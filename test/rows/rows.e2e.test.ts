@@ -219,6 +219,7 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
       const expected = new Set<number>();
       const forbidden = new Set<number>();
       let isOn = true;
+      let isThere = true;
       let next = 1;
       const insert = () => {
         const id = next++;
@@ -227,6 +228,15 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
       };
       const change = () => {
         isOn = !isOn;
+        // Switched by what it watches, or by being there at all.
+        if (!isOn && random() < 0.5) {
+          isThere = false;
+          return "delete from walhook.webhook where name = 'switch';";
+        }
+        if (!isThere) {
+          isThere = true;
+          return webhook('switch');
+        }
         return `update walhook.webhook set events = '{${isOn ? 'created' : 'deleted'}}' where name = 'switch';`;
       };
       await run(webhook('switch'));
