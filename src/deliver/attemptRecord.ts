@@ -23,11 +23,12 @@ export interface AttemptTimes {
 
 /** @param request null where none could be made of the Event */
 export function recordAttempt(
-  shape: Pick<RequestShape, 'secrets' | 'body'>,
+  shape: Pick<RequestShape, 'secrets' | 'confidential' | 'body'>,
   request: PreparedRequest | null,
   result: AttemptResult,
   { startedMs, durationMs }: AttemptTimes,
 ): AttemptRecord {
+  const mask = maskerOf([...shape.secrets, ...(shape.confidential ?? [])]);
   const isSuccess = result.kind === 'response' && result.status >= 200 && result.status < 300;
   const said = isSuccess
     ? { reason: null, detail: null }
@@ -41,9 +42,9 @@ export function recordAttempt(
       result.kind === 'response' && result.responseMs !== undefined ? rounded(result.responseMs) : null,
     status: result.kind === 'response' ? result.status : null,
     error: said.reason,
-    detail: said.detail,
-    request: request === null ? null : sentRequest(request, shape),
-    response: result.kind === 'response' ? (result.response ?? null) : null,
+    detail: said.detail === null ? null : mask(said.detail),
+    request: request === null ? null : sentRequest(request, shape.body !== null, mask),
+    response: result.kind === 'response' ? maskedResponse(result.response ?? null, mask) : null,
   };
 }
 
@@ -52,11 +53,19 @@ function rounded(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-function sentRequest(
-  request: PreparedRequest,
-  { secrets, body }: Pick<RequestShape, 'secrets' | 'body'>,
-): SentRequest {
-  const mask = maskerOf(secrets);
+/** A receiver may say what it was sent. */
+function maskedResponse(response: ReceivedResponse | null, mask: Mask): ReceivedResponse | null {
+  if (response === null) return null;
+  const { headers, body } = response;
+  return {
+    ...response,
+    headers: headers.map(([name, value]) => [name, mask(value)] as const),
+    body: body === null ? null : mask(body),
+  };
+}
+
+/** @param isTemplated the body is not the Event, which the Delivery holds already */
+function sentRequest(request: PreparedRequest, isTemplated: boolean, mask: Mask): SentRequest {
   return {
     method: request.method,
     url: mask(maskQuery(request.origin + request.path)),
@@ -64,9 +73,8 @@ function sentRequest(
       name,
       CREDENTIAL_NAME.test(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value),
     ]),
-    // Without a template the body is the Event, which the Delivery holds already.
-    body: body === null ? null : mask(request.body.toString('utf8')),
-    bodyIs: body === null ? 'event' : 'whole',
+    body: isTemplated ? mask(request.body.toString('utf8')) : null,
+    bodyIs: isTemplated ? 'whole' : 'event',
     bodyBytes: request.body.length,
   };
 }
@@ -93,10 +101,14 @@ function maskQuery(url: string): string {
 /** A shorter secret would be found by chance in what is not secret. */
 const MIN_MASKED_SECRET = 6;
 
-function maskerOf(secrets: readonly Secret[]): (text: string) => string {
+type Mask = (text: string) => string;
+
+function maskerOf(secrets: readonly Secret[]): Mask {
   const values = secrets
     .map((secret) => secret.reveal())
-    .filter((value) => value.length >= MIN_MASKED_SECRET);
+    .filter((value) => value.length >= MIN_MASKED_SECRET)
+    // One may be part of another.
+    .sort((a, b) => b.length - a.length);
   if (values.length === 0) return (text) => text;
   return (text) => values.reduce((masked, value) => masked.replaceAll(value, MASK), text);
 }
