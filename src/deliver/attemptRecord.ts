@@ -20,6 +20,8 @@ export interface AttemptTimes {
   readonly durationMs: number;
 }
 
+type Confided = Pick<RequestShape, 'secrets' | 'confidential' | 'body'>;
+
 export type RecordAttempt = (
   request: PreparedRequest | null,
   result: AttemptResult,
@@ -27,16 +29,13 @@ export type RecordAttempt = (
 ) => AttemptRecord;
 
 /** {@link attemptRecorder} for one Attempt. */
-export function recordAttempt(
-  shape: Pick<RequestShape, 'secrets' | 'body'>,
-  ...attempt: Parameters<RecordAttempt>
-): AttemptRecord {
+export function recordAttempt(shape: Confided, ...attempt: Parameters<RecordAttempt>): AttemptRecord {
   return attemptRecorder(shape)(...attempt);
 }
 
 /** Makes the records of one Webhook. The request is null where none could be made of the Event. */
-export function attemptRecorder({ secrets, body }: Pick<RequestShape, 'secrets' | 'body'>): RecordAttempt {
-  const mask = maskerOf(secrets);
+export function attemptRecorder({ secrets, confidential, body }: Confided): RecordAttempt {
+  const mask = maskerOf([...secrets, ...(confidential ?? [])]);
   const isEvent = body === null;
   return (request, result, { startedMs, durationMs }) => {
     const isAnswered = result.kind === 'response';
@@ -48,9 +47,9 @@ export function attemptRecorder({ secrets, body }: Pick<RequestShape, 'secrets' 
       responseMs: isAnswered && result.responseMs !== undefined ? rounded(result.responseMs) : null,
       status: isAnswered ? result.status : null,
       error: said.reason,
-      detail: said.detail,
+      detail: said.detail === null ? null : mask(said.detail),
       request: request === null ? null : sentRequest(request, mask, isEvent),
-      response: isAnswered ? (result.response ?? null) : null,
+      response: isAnswered ? maskedResponse(result.response ?? null, mask) : null,
     };
   };
 }
@@ -62,11 +61,18 @@ function rounded(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-function sentRequest(
-  request: PreparedRequest,
-  mask: (text: string) => string,
-  isEvent: boolean,
-): SentRequest {
+/** A receiver may say what it was sent. */
+function maskedResponse(response: ReceivedResponse | null, mask: Mask): ReceivedResponse | null {
+  if (response === null) return null;
+  const { headers, body } = response;
+  return {
+    ...response,
+    headers: headers.map(([name, value]) => [name, mask(value)] as const),
+    body: body === null ? null : mask(body),
+  };
+}
+
+function sentRequest(request: PreparedRequest, mask: Mask, isEvent: boolean): SentRequest {
   return {
     method: request.method,
     url: mask(maskQuery(request.origin + request.path)),
@@ -124,10 +130,14 @@ function maskQuery(url: string): string {
 /** A shorter secret would be found by chance in what is not secret. */
 const MIN_MASKED_SECRET = 6;
 
-function maskerOf(secrets: readonly Secret[]): (text: string) => string {
+type Mask = (text: string) => string;
+
+function maskerOf(secrets: readonly Secret[]): Mask {
   const values = secrets
     .map((secret) => secret.reveal())
-    .filter((value) => value.length >= MIN_MASKED_SECRET);
+    .filter((value) => value.length >= MIN_MASKED_SECRET)
+    // One may be part of another.
+    .sort((a, b) => b.length - a.length);
   if (values.length === 0) return (text) => text;
   return (text) => values.reduce((masked, value) => masked.replaceAll(value, MASK), text);
 }

@@ -30,6 +30,8 @@ export interface RequestShape {
   /** null: the Event's own JSON. */
   readonly body: Template | null;
   readonly secrets: readonly Secret[];
+  /** Further texts that the log of Attempts masks: what the configuration fills in from variables. */
+  readonly confidential?: readonly Secret[];
   readonly signature: SignatureKind;
 }
 

@@ -2,7 +2,7 @@
  * 13 and 6: a slot that is lost, dropped or made anew, a publication that is dropped, a queue that lost what it
  * held. Capturing stops and says which Changes are missing; a person accepts it; the Gap stays on record.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { type Finished, walhook } from '../helpers/command.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { startPostgres } from '../helpers/servers.ts';
@@ -115,6 +115,22 @@ describe('13: a publication that is dropped while walhook runs', () => {
     });
   });
 });
+
+describe.skipIf(inject('postgresVersion') < 18)(
+  '13: a publication that is dropped while walhook is away',
+  () => {
+    it('and made again is told as a Gap, for the server says nothing of it', async () => {
+      await using scenario = await openScenario();
+      await stopped(scenario);
+      const { client } = scenario.database;
+      await client.query('drop publication walhook');
+      await scenario.commit(3);
+      await client.query('create publication walhook for all tables');
+      await refusesUntilAccepted(scenario, 'SLOT_LOST', 'publication_remade');
+      expect(scenario.verdict().lost.slice(0, 3)).toEqual([3, 4, 5]);
+    });
+  },
+);
 
 describe.each(QUEUE_KINDS)('6: a %s queue that lost everything', (kind) => {
   it.skipIf(isQueueMissing(kind))(
