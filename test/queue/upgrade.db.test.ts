@@ -3,11 +3,14 @@ import { Redis } from 'ioredis';
 import { describe, expect, inject, it } from 'vitest';
 import { deliveryId, encodePayload } from '../../src/queue/delivery.ts';
 import {
+  attempt,
+  DELIVERED,
   deliveriesAt,
   deliveryAt,
   INSTALLATION,
   isStoreMissing,
   prepareStore,
+  reports,
   STORE_KINDS,
 } from './stores.ts';
 
@@ -122,5 +125,32 @@ describe.each(STORE_KINDS)('a %s store of format 1', (kind) => {
     await store.deliveries.resend({ state: 'failed' }, 1);
     const jobs = await queue.claim('w');
     expect(jobs.flatMap((job) => job.deliveries)).toEqual([...BATCH, LOST, RETRY]);
+  });
+});
+
+describe.each(STORE_KINDS)('a %s store of format 2', (kind) => {
+  it.skipIf(isStoreMissing(kind))('is refused by run, and goes on after setup', async () => {
+    await using queue = await prepareStore(kind);
+    const { store } = queue;
+    await queue.flush({ w: BATCH });
+    if (queue.query === null) {
+      const redis = new Redis(inject('redisUrl') ?? '');
+      await redis.hset(`{${queue.prefix}}:store`, 'format', 2);
+      redis.disconnect();
+    } else {
+      const q = `${queue.prefix}_queue`;
+      await queue.query(`update ${q}.store set format = 2`);
+      await queue.query(
+        `alter table ${q}.job drop logged, drop records, drop exchanges, drop seq, drop logged_ms, drop log_bytes, drop is_bare`,
+      );
+    }
+    const server = { requireNoEviction: true };
+    await expect(store.inspectServer(server)).rejects.toMatchObject({ code: 'QUEUE_VERSION' });
+    await store.initialise(INSTALLATION, 'pos-9');
+    await store.inspectServer(server);
+    const [job] = await queue.claim('w');
+    expect(job?.deliveries).toEqual(BATCH);
+    await store.report('p1', reports(job ?? expect.fail(), DELIVERED, attempt()));
+    expect(await store.deliveries.count({ state: 'delivered' })).toBe(3);
   });
 });
