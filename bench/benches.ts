@@ -91,9 +91,9 @@ export const BENCHES: readonly Bench[] = [
     name: 'many',
     title: 'a thousand webhooks: start, idle, and what they deliver',
     isInAll: true,
-    all: {},
-    quick: {},
-    limitSeconds: 400,
+    all: { BENCH_ROUNDS: '1' },
+    quick: { BENCH_ROUNDS: '1', BENCH_DELIVERIES: '10000' },
+    limitSeconds: 500,
     load: async () => (await import('./many.ts')).benchMany,
   },
   {

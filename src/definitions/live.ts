@@ -2,8 +2,9 @@
  * The definitions in force in this process, which a reload replaces as a whole. What depends on them asks
  * for `current` when it begins something, and is told when there are others.
  */
-import { maskHeaderText, maskOf } from '../admin/masking.ts';
+import { confidentialOf, maskHeaderText, maskOf } from '../admin/masking.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { deriveKeys } from '../config/webhookKeys.ts';
 import { type PublishedFile, publishFile } from './publishedFile.ts';
 import { defineReading } from './reading.ts';
 import { defineWebhooks, type WebhookDefinition } from './webhooks.ts';
@@ -35,7 +36,10 @@ export function define(
 ): Definitions {
   // A text of a Model that cannot be compiled is told at once, not at each connection.
   defineReading(loaded.config);
-  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv).map((webhook, i) => ({
+    ...webhook,
+    deliver: { ...webhook.deliver, confidential: confidentialOf(loaded, i) },
+  }));
   return { loaded, webhooks, files: filesOf(loaded, webhooks), version };
 }
 
@@ -83,8 +87,14 @@ export class LiveDefinitions {
 
   /** Gives the Webhooks the keys under which the queue knows them. Before anything is built from them. */
   remember(keys: ReadonlyMap<string, string>): void {
-    const { loaded, version } = this.#current;
+    const { loaded, webhooks, version } = this.#current;
     this.#remembered = keys;
+    const derived = deriveKeys(
+      webhooks.map(({ match }) => match.name),
+      keys,
+    );
+    // Mostly they are those that were derived already, and nothing has to be compiled again.
+    if (webhooks.every(({ match }) => derived.get(match.name) === match.key)) return;
     this.#current = define(loaded, keys, version);
   }
 

@@ -169,14 +169,22 @@ function distinct(paths: readonly (readonly string[])[]): readonly (readonly str
 /** Characters of a tag that a message shows. */
 const EXCERPT = 80;
 
+/** A text written into a tag, also one that is not closed. */
+const LITERAL = /'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?/g;
+/** What a shorter text says of a secret is nothing, and much of where the mistake is. */
+const MAX_SHOWN_LITERAL = 7;
+
 /** A key written into a template, which the configuration may have filled in from a secret. */
 const SIGNING_KEY = /(hmac_sha256\s*\(\s*)(?:'[^']*'?|"[^"]*"?)/g;
 
-/** A piece of source on one line, cut to a length that messages can bear. */
+/** A piece of source on one line, without texts that the configuration may have filled in from a secret, cut to a length that messages can bear. */
 function excerpt(source: string, { start, end }: { readonly start: number; readonly end: number }): string {
   const text = source
     .slice(start, Math.min(end, start + 4 * EXCERPT))
     .replace(SIGNING_KEY, '$1…')
+    .replace(LITERAL, (text) =>
+      text.length > MAX_SHOWN_LITERAL ? `${text.slice(0, 1)}…${text.slice(0, 1)}` : text,
+    )
     .replace(/\s+/g, ' ')
     .trim();
   return text.length > EXCERPT ? `${text.slice(0, EXCERPT - 1)}…` : text;

@@ -1,9 +1,15 @@
 /** A secret in every place that a configuration has for one, looked for wherever walhook says something. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configFolder, type Daemon, startDaemon, walhook } from '../helpers/command.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
+import { QUEUE_KINDS } from '../helpers/queue.ts';
+import { startLocalRedis } from '../helpers/redisServer.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
+import { tlsPair, tlsPath } from '../helpers/tls.ts';
 import { until } from '../helpers/until.ts';
 
 /** Each is told apart by its place. */
@@ -14,98 +20,183 @@ const ENV = {
   BODY_SECRET: CANARY('body-variable'),
   ADMIN_TOKEN: CANARY('admin-token'),
   VIEWER_TOKEN: CANARY('viewer-token'),
+  QUEUE_KEY: CANARY('encryption-key'),
 };
 
-let database: TestDatabase;
-let queue: TestDatabase;
-let sink: Sink;
-let folder: Awaited<ReturnType<typeof configFolder>>;
-let daemon: Daemon;
-let page = '';
-const role = `secretive_${randomBytes(4).toString('hex')}`;
+const NAMES = ['all', 'proxied', 'broken', 'refused', 'untrusted', 'unrenderable'];
 
-beforeAll(async () => {
-  database = await createDatabase();
-  queue = await createDatabase();
-  sink = await openSink();
-  await database.client.query('create table t (id int primary key, note text)');
-  await database.client.query(
-    `create role ${role} superuser login password '${CANARY('database-password')}'`,
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Every row of every table but those named, as text. */
+async function databaseText({ client }: TestDatabase, but: readonly string[] = []): Promise<string> {
+  const { rows } = await client.query<{ name: string; table: string }>(
+    `select format('%I.%I', table_schema, table_name) as name, table_name as table from information_schema.tables
+     where table_schema not in ('pg_catalog', 'information_schema') and table_type = 'BASE TABLE'`,
   );
-  const login = { user: role, password: CANARY('database-password') };
-  const userinfo = sink.url.replace('http://', `http://user:${CANARY('url-userinfo')}@`);
-  folder = await configFolder({
-    environment: 'test',
-    postgres: { url: database.urlFor(login), slot: `slot_${randomBytes(5).toString('hex')}` },
-    queue: { url: queue.urlFor(login) },
-    admin: {
-      listen: '127.0.0.1:0',
-      metrics: '127.0.0.1:0',
-      tokens: [
-        { name: 'ops', role: 'admin', token: '${ADMIN_TOKEN}' },
-        { name: 'guest', role: 'viewer', token: '${VIEWER_TOKEN}' },
+  const texts: string[] = [];
+  for (const { name } of rows.filter(({ table }) => !but.includes(table))) {
+    texts.push(name, JSON.stringify((await client.query(`select x::text from ${name} x`)).rows));
+  }
+  return texts.join('\n');
+}
+
+/** Every key with what it holds, as Redis would write it to its file. */
+async function redisText(url: string): Promise<string> {
+  const client = new Redis(url, { password: CANARY('redis-password') });
+  try {
+    const texts: unknown[] = [];
+    for (const key of await client.keys('*')) {
+      const type = await client.type(key);
+      const read = {
+        hash: () => client.hgetall(key),
+        zset: () => client.zrange(key, '0', '-1'),
+        set: () => client.smembers(key),
+        list: () => client.lrange(key, 0, -1),
+        string: () => client.get(key),
+      }[type];
+      texts.push(key, await read?.());
+    }
+    return JSON.stringify(texts);
+  } finally {
+    client.disconnect();
+  }
+}
+
+describe.each(QUEUE_KINDS)('secrets, with the queue in %s,', (kind) => {
+  let database: TestDatabase;
+  let queue: TestDatabase;
+  let sink: Sink;
+  let folder: Awaited<ReturnType<typeof configFolder>>;
+  let daemon: Daemon;
+  let page = '';
+  let untrusted: Server;
+  let redis: Awaited<ReturnType<typeof startLocalRedis>> = null;
+  const role = `secretive_${randomBytes(4).toString('hex')}`;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    queue = await createDatabase();
+    if (kind === 'redis') redis = await startLocalRedis(['--requirepass', CANARY('redis-password')]);
+    untrusted = createServer(tlsPair('selfsigned'), (_request, response) => void response.end());
+    untrusted.listen(0, '127.0.0.1');
+    await once(untrusted, 'listening');
+    sink = await openSink();
+    await database.client.query('create table t (id int primary key, note text)');
+    await database.client.query(
+      `create role ${role} superuser login password '${CANARY('database-password')}'`,
+    );
+    const login = { user: role, password: CANARY('database-password') };
+    const userinfo = sink.url.replace('http://', `http://user:${CANARY('url-userinfo')}@`);
+    folder = await configFolder({
+      environment: 'test',
+      postgres: { url: database.urlFor(login), slot: `slot_${randomBytes(5).toString('hex')}` },
+      queue: {
+        url:
+          redis === null
+            ? queue.urlFor(login)
+            : redis.url.replace('redis://', `redis://:${CANARY('redis-password')}@`),
+        // Without it the store holds everything as it is: there a leak would be seen.
+        encryption_key: kind === 'redis' ? '${QUEUE_KEY}' : null,
+        require_noeviction: false,
+      },
+      admin: {
+        listen: '127.0.0.1:0',
+        metrics: '127.0.0.1:0',
+        tokens: [
+          { name: 'ops', role: 'admin', token: '${ADMIN_TOKEN}' },
+          { name: 'guest', role: 'viewer', token: '${VIEWER_TOKEN}' },
+        ],
+      },
+      webhooks: [
+        {
+          name: 'all',
+          models: ['t'],
+          events: ['created', 'updated'],
+          url: `${userinfo}in?api_key=${CANARY('url-query')}`,
+          additional_headers: [
+            `Authorization: Bearer ${CANARY('header-literal')}`,
+            'X-Trace: ${HEADER_SECRET}',
+            `X-Api-Key: ${CANARY('header-name')}`,
+          ].join('\n'),
+          body_template: '{"id": {{ data.id }}, "token": "${BODY_SECRET}"}',
+          secret: ['${HOOK_SECRET}', CANARY('second-secret')],
+          retry: { schedule: [] },
+        },
+        {
+          name: 'proxied',
+          models: ['t'],
+          events: ['created'],
+          url: 'http://receiver.example/',
+          proxy: `http://user:${CANARY('proxy')}@127.0.0.1:9/`,
+          retry: { schedule: [] },
+        },
+        {
+          name: 'broken',
+          models: ['t'],
+          events: ['created'],
+          url: `${userinfo}{{ nothing.at.all }}`,
+          undefined: 'strict',
+        },
+        {
+          name: 'refused',
+          models: ['t'],
+          events: ['created'],
+          url: `http://user:${CANARY('refused-userinfo')}@127.0.0.1:9/?token=${CANARY('refused-query')}`,
+          retry: { schedule: [] },
+        },
+        {
+          name: 'untrusted',
+          models: ['t'],
+          events: ['created'],
+          url: `https://user:${CANARY('tls-userinfo')}@127.0.0.1:${portOf(untrusted)}/`,
+          cert_file_path: tlsPath('client'),
+          key_file_path: tlsPath('client', 'key'),
+          retry: { schedule: [] },
+        },
+        {
+          name: 'unrenderable',
+          models: ['t'],
+          events: ['created'],
+          url: sink.url,
+          additional_headers: 'Authorization: Bearer ${HEADER_SECRET} {{ nothing.at.all }}',
+          body_template: '{{ data.id / "${BODY_SECRET}" }}',
+          undefined: 'strict',
+          retry: { schedule: [] },
+        },
       ],
-    },
-    webhooks: [
-      {
-        name: 'all',
-        models: ['t'],
-        events: ['created', 'updated'],
-        url: `${userinfo}in?api_key=${CANARY('url-query')}`,
-        additional_headers: [
-          `Authorization: Bearer ${CANARY('header-literal')}`,
-          'X-Trace: ${HEADER_SECRET}',
-          `X-Api-Key: ${CANARY('header-name')}`,
-        ].join('\n'),
-        body_template: '{"id": {{ data.id }}, "token": "${BODY_SECRET}"}',
-        secret: ['${HOOK_SECRET}', CANARY('second-secret')],
-        retry: { schedule: [] },
-      },
-      {
-        name: 'proxied',
-        models: ['t'],
-        events: ['created'],
-        url: 'http://receiver.example/',
-        proxy: `http://user:${CANARY('proxy')}@127.0.0.1:9/`,
-        retry: { schedule: [] },
-      },
-      {
-        name: 'broken',
-        models: ['t'],
-        events: ['created'],
-        url: `${userinfo}{{ nothing.at.all }}`,
-        undefined: 'strict',
-      },
-    ],
-    log: { level: 'trace' },
+      log: { level: 'trace' },
+    });
+    const setup = await walhook(['setup', '-c', folder.file], { env: ENV });
+    expect(setup).toMatchObject({ code: 0, stderr: '' });
+    sink.answerWith((request, response) => {
+      // A receiver that tells what it was sent.
+      response.statusCode = 500;
+      response.setHeader('x-echo', String(request.headers['x-api-key']));
+      response.end(`you sent ${JSON.stringify(request.headers)} ${request.body}`);
+    });
+    daemon = startDaemon(['-c', folder.file], { env: ENV });
+    await daemon.untilLogged('the admin page is open');
+    page = String(daemon.log().find(({ msg }) => msg === 'the admin page is open')?.['url']);
+    await daemon.untilLogged('capturing');
+    await database.client.query("insert into t values (1, 'a'), (2, 'b')");
   });
-  const setup = await walhook(['setup', '-c', folder.file], { env: ENV });
-  expect(setup).toMatchObject({ code: 0, stderr: '' });
-  sink.answerWith((request, response) => {
-    // A receiver that tells what it was sent.
-    response.statusCode = 500;
-    response.setHeader('x-echo', String(request.headers['x-api-key']));
-    response.end(`you sent ${JSON.stringify(request.headers)} ${request.body}`);
+
+  afterAll(async () => {
+    await daemon[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+    await sink[Symbol.asyncDispose]();
+    untrusted.close();
+    await redis?.stop();
+    await database[Symbol.asyncDispose]();
+    await queue[Symbol.asyncDispose]();
+    const admin = await createDatabase();
+    await admin.client.query(`drop role if exists ${role}`);
+    await admin[Symbol.asyncDispose]();
   });
-  daemon = startDaemon(['-c', folder.file], { env: ENV });
-  await daemon.untilLogged('the admin page is open');
-  page = String(daemon.log().find(({ msg }) => msg === 'the admin page is open')?.['url']);
-  await daemon.untilLogged('capturing');
-  await database.client.query("insert into t values (1, 'a'), (2, 'b')");
-});
 
-afterAll(async () => {
-  await daemon[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-  await sink[Symbol.asyncDispose]();
-  await database[Symbol.asyncDispose]();
-  await queue[Symbol.asyncDispose]();
-  const admin = await createDatabase();
-  await admin.client.query(`drop role if exists ${role}`);
-  await admin[Symbol.asyncDispose]();
-});
-
-describe('secrets', () => {
   const found = (text: string) => [...new Set(text.match(/canary-[a-z-]+/g) ?? [])];
   const ask = (path: string, init: RequestInit = {}) =>
     fetch(page + path, {
@@ -134,7 +225,7 @@ describe('secrets', () => {
           items: { id: string; webhook: string }[];
         };
         const names = new Set(list.items.map(({ webhook }) => webhook));
-        return names.has('all') && names.has('proxied') && names.has('broken') && list.items;
+        return NAMES.every((name) => names.has(name)) && list.items;
       },
       { what: daemon.output() },
     );
@@ -158,7 +249,7 @@ describe('secrets', () => {
       '/api/openapi.json',
       '/api/nothing',
     ];
-    const each = ['all', 'proxied', 'broken'].flatMap((name) => [
+    const each = NAMES.flatMap((name) => [
       `/webhooks/${name}`,
       `/webhooks/${name}/try`,
       `/api/webhooks/${name}`,
@@ -222,6 +313,17 @@ describe('secrets', () => {
     await writeFile(folder.file, before);
   });
 
+  it('stand nowhere in the queue or in what walhook keeps in the database', async () => {
+    const dump = redis === null ? await databaseText(queue) : await redisText(redis.url);
+    const kept = await databaseText(database, ['t']);
+    // Something is there to be looked through.
+    expect(dump).toMatch(/untrusted/);
+    expect(dump.length).toBeGreaterThan(1_000);
+    expect({ queue: found(dump), database: found(kept) }).toEqual({ queue: [], database: [] });
+    // The key of the TLS client stands in its file alone.
+    expect(dump + daemon.output()).not.toContain('PRIVATE KEY');
+  });
+
   it('stand in no line of the log, at its most talkative, and in no metric', async () => {
     const url = String(daemon.log().find(({ msg }) => msg === 'metrics are served')?.['url']);
     expect(found(await (await fetch(`${url}/metrics`)).text())).toEqual([]);
@@ -232,9 +334,62 @@ describe('secrets', () => {
   });
 
   it('stand in nothing that the commands print', async () => {
-    for (const args of [['status'], ['status', '--json'], ['check'], ['validate']]) {
-      const { stdout, stderr } = await walhook([...args, '-c', folder.file], { env: ENV });
-      expect({ args, found: found(stdout + stderr) }).toEqual({ args, found: [] });
+    const commands = [
+      ['status'],
+      ['status', '--json'],
+      ['check'],
+      ['check', '--json'],
+      ['validate'],
+      ['validate', '--json'],
+      ['webhooks', 'list', '--json'],
+      ['deliveries', 'list', '--json'],
+      ['deliveries', 'list', '--state', 'nothing'],
+    ];
+    const printed = await Promise.all(
+      commands.map(async (args) => {
+        const { stdout, stderr } = await walhook([...args, '-c', folder.file], { env: ENV });
+        return { args, found: found(stdout + stderr) };
+      }),
+    );
+    expect(printed).toEqual(commands.map((args) => ({ args, found: [] })));
+  }, 120_000);
+
+  it('stand in no word of a command that cannot reach its services, with and without a trace', async () => {
+    const login = `nobody:${CANARY('wrong-password')}`;
+    const { readFile } = await import('node:fs/promises');
+    const config = JSON.parse(await readFile(folder.file, 'utf8')) as Record<string, Record<string, unknown>>;
+    const port = new URL(database.url).port;
+    for (const url of [
+      `postgres://${login}@127.0.0.1:${port}/nothing`,
+      `postgres://${login}@127.0.0.1:9/nothing`,
+      `postgres://${login}@127.0.0.1:notaport/x`,
+      `redis://${login}@127.0.0.1:9`,
+      `rediss://${login}@127.0.0.1:${port}`,
+      `mysql://${login}@127.0.0.1/x`,
+    ]) {
+      await using wrong = await configFolder({
+        ...config,
+        postgres: { ...config['postgres'], ...(url.startsWith('postgres') ? { url } : {}) },
+        queue: { ...config['queue'], url },
+      });
+      const { code, stdout, stderr } = await walhook(['status', '--debug', '-c', wrong.file], { env: ENV });
+      expect({ url, code: code === 0, found: found(stdout + stderr) }).toEqual({
+        url,
+        code: false,
+        found: [],
+      });
     }
+  }, 120_000);
+
+  it('stand in no line of a daemon that waits for its database, and is killed', async () => {
+    const { readFile } = await import('node:fs/promises');
+    const config = JSON.parse(await readFile(folder.file, 'utf8')) as Record<string, Record<string, unknown>>;
+    const url = `postgres://nobody:${CANARY('wrong-password')}@127.0.0.1:9/nothing`;
+    await using wrong = await configFolder({ ...config, postgres: { ...config['postgres'], url } });
+    await using waiting = startDaemon(['-c', wrong.file, '--debug'], { env: ENV });
+    await until(() => waiting.output().includes('UNREACHABLE'), { timeoutMs: 60_000 });
+    waiting.kill('SIGKILL');
+    await waiting.ended;
+    expect(found(waiting.output())).toEqual([]);
   });
 });

@@ -34,7 +34,7 @@ describe('a template that cannot be compiled', () => {
     ['{% include "x" %}', 1, 4, '{% include "x" %}', 'TypeError'],
     ['{% if x %}', 1, 9, '{% if x %}', 'TemplateSyntaxError'],
     ['{{ x.constructor() }}', 1, 5, '{{ x.constructor() }}', 'UndefinedError'],
-    ['{{ "open }}', 1, 4, '{{ "open }}', 'TemplateSyntaxError'],
+    ['{{ "open }}', 1, 4, '{{ "…"', 'TemplateSyntaxError'],
     ['{{ (1] }}', 1, 6, '{{ (1] }}', 'TemplateSyntaxError'],
     ['{# open', 1, 1, '{# open', 'TemplateSyntaxError'],
   ])('says where and why: %j', (source, line, column, expression, exception) => {

@@ -106,10 +106,12 @@ function deliverCard(host: AdminHost, webhooks: readonly WebhookView[] | null): 
 
 function charts(host: AdminHost): Html {
   const history = host.sampler.history();
-  const points = (key: 'lagBytes' | 'retainedBytes' | 'backlog' | 'deliveredPerSecond' | 'p95Ms') =>
-    history.map((point) => ({ atMs: point.atMs, value: point[key] }));
+  const points = (
+    key: 'lagBytes' | 'retainedBytes' | 'backlog' | 'deliveredPerSecond' | 'p95Ms' | 'captureLagSeconds',
+  ) => history.map((point) => ({ atMs: point.atMs, value: point[key] }));
   return html`<div class="charts">
-    ${chart('Lag', points('lagBytes'), bytes)}
+    ${chart('Lag in bytes', points('lagBytes'), bytes)}
+    ${chart('Lag in time', points('captureLagSeconds'), seconds)}
     ${chart('WAL retained', points('retainedBytes'), bytes)}
     ${chart('Commit → delivered, p95', points('p95Ms'), milliseconds)}
     ${chart('Delivered per second', points('deliveredPerSecond'), number)}
