@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
+import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
 import {
@@ -244,13 +245,16 @@ export class RedisStore implements QueueStore {
       ...{ firstId: firstId ?? '', lastMs: Number.parseInt(at || '0', 16) },
       ...{ head: head ?? '', history: history ?? '', bodies: bodies ?? '' },
     };
-    const plan = planDamaged(job, error, Date.now(), this.#policy);
-    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
+    await this.#record(process, planDamaged(job, error, Date.now(), this.#policy));
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
-    const plan = planReports(reports, this.#policy, Date.now());
-    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
+    await this.#record(process, planReports(reports, this.#policy, Date.now()));
+  }
+
+  async #record(process: string, plan: ReportPlan): Promise<void> {
+    const isBare = Number(this.#policy.payloads !== 'full');
+    await this.#redis.script(REPORT, [process, isBare, ...planArguments(plan)]);
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
@@ -504,7 +508,16 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
 function planArguments({ jobs, retries, ended }: ReportPlan): Argument[] {
   return [
     jobs.size,
-    ...[...jobs].flat(),
+    ...[...jobs].flatMap(([id, one]) => [
+      id,
+      one.mask,
+      one.delivered,
+      one.deliveredBytes,
+      one.deliveredMs,
+      one.records,
+      one.exchanges,
+      hash8(one.webhook),
+    ]),
     retries.length,
     ...retries.flatMap((one) => [
       one.job,
