@@ -93,7 +93,7 @@ export class PostgresStore implements QueueStore {
   readonly #durable: Pool;
   readonly #fast: Pool;
   readonly #sender = newSender();
-  #listener: Client | null = null;
+  readonly #listeners = new Set<Client>();
   #isClosed = false;
 
   private constructor(options: PostgresStoreOptions, durable: Pool, fast: Pool) {
@@ -350,9 +350,10 @@ export class PostgresStore implements QueueStore {
     }
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
+      this.#listeners.delete(client);
       if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
     });
-    this.#listener = client;
+    this.#listeners.add(client);
   }
 
   async #listenAgain(...listeners: Parameters<QueueStore['onWake']>): Promise<void> {
@@ -470,7 +471,8 @@ export class PostgresStore implements QueueStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const closed = [this.#listener?.end(), this.#durable.end(), this.#fast.end()];
+    const listeners = [...this.#listeners].map((listener) => listener.end());
+    const closed = [...listeners, this.#durable.end(), this.#fast.end()];
     await settlesWithin(Promise.allSettled(closed), CLOSE_TIMEOUT_MS);
   }
 
