@@ -45,7 +45,7 @@ describe('the rows of a benchmark that prints verdicts only', () => {
     const lines = [
       'redis        900/s',
       '  ratio 0.81, target at least 0.7: met',
-      '  idle 1.0 MiB; peak RSS in MiB 190.00, target at most 180: MISSED',
+      '  idle 1.0 MiB; peak RSS in MiB 190.00, target at most 180: MISSED (of one)',
     ];
     expect(rowsOfLines(lines)).toEqual([
       {
