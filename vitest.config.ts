@@ -18,8 +18,8 @@ export default defineConfig({
           include: services,
           globalSetup: ['test/helpers/globalSetup.ts'],
           // Each wait has its own limit; this one ends what hangs, on a loaded machine too.
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -59,6 +59,30 @@ function secretTexts({ config, variableValues }: LoadedConfig): Set<string> {
   return found;
 }
 
+/**
+ * Secret texts that the requests of one webhook of the file may hold beside its `secret`: what variables stand
+ * for in what shapes them, and credentials written into URL, headers and proxy.
+ *
+ * @param index its place in the file
+ */
+export function confidentialOf({ config, variableValues }: LoadedConfig, index: number): Secret[] {
+  const webhook = config.webhooks[index];
+  if (webhook === undefined) return [];
+  const found = new Set<string>();
+  for (const { path, value } of variableValues) {
+    const isOfIt = path[0] === 'defaults' || (path[0] === 'webhooks' && path[1] === index);
+    if (isOfIt && path.some((part) => CONFIDENTIAL_PATH.test(String(part)))) found.add(value.reveal());
+  }
+  const proxy = webhook.proxy instanceof Secret ? webhook.proxy.reveal() : (webhook.proxy ?? '');
+  for (const url of [webhook.url, proxy]) {
+    for (const text of [...credentialsIn(url), ...credentialParameters(url)]) found.add(text);
+    if (/^https?:\/\/[^/{]*@/.test(url) && URL.canParse(url))
+      for (const text of credentialsOf(url)) found.add(text);
+  }
+  for (const text of credentialHeaders(webhook.additional_headers)) found.add(text);
+  return [...found].filter((text) => text.length >= MIN_SECRET).map((text) => new Secret(text));
+}
+
 /** `user:password@` of every URL in a text; the user stays readable. */
 function credentialsIn(text: string): string[] {
   return [...text.matchAll(/[a-z][a-z0-9+.-]*:\/\/([^\s/?#@]*)@/gi)].flatMap(([, userinfo]) => {

@@ -2,7 +2,7 @@
  * The definitions in force in this process, which a reload replaces as a whole. What depends on them asks
  * for `current` when it begins something, and is told when there are others.
  */
-import { maskHeaderText, maskOf } from '../admin/masking.ts';
+import { confidentialOf, maskHeaderText, maskOf } from '../admin/masking.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { deriveKeys } from '../config/webhookKeys.ts';
 import { type PublishedFile, publishFile } from './publishedFile.ts';
@@ -36,7 +36,10 @@ export function define(
 ): Definitions {
   // A text of a Model that cannot be compiled is told at once, not at each connection.
   defineReading(loaded.config);
-  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv);
+  const webhooks = defineWebhooks(loaded.config, remembered, loaded.templateEnv).map((webhook, i) => ({
+    ...webhook,
+    deliver: { ...webhook.deliver, confidential: confidentialOf(loaded, i) },
+  }));
   return { loaded, webhooks, files: filesOf(loaded, webhooks), version };
 }
 

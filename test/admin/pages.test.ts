@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { escapeHtml, html } from '../../src/admin/html.ts';
 import { until } from '../helpers/until.ts';
+import { EVIL, evilAdmin } from './evilAdmin.ts';
 import { delivery } from './memoryDeliveries.ts';
 import { type TestAdmin, testAdmin } from './testAdmin.ts';
-
-const EVIL = `"><img src=x onerror=alert(1)><script>alert('${'$'}{1}')</script>`;
 
 describe('html', () => {
   it('escapes every value but what it made itself', () => {
@@ -23,82 +22,7 @@ describe('what rows, receivers and configuration hold', () => {
   let admin: TestAdmin;
 
   beforeAll(async () => {
-    admin = await testAdmin({
-      config: {
-        environment: 'test',
-        webhooks: [
-          {
-            name: EVIL,
-            models: [EVIL],
-            events: ['created'],
-            url: `http://hooks.example/?q=${encodeURIComponent(EVIL)}`,
-            body_template: `{# ${EVIL} #}`,
-            conditions: { attr: 'a', value: EVIL },
-          },
-        ],
-      },
-    });
-    const key = admin.host.live.current.webhooks[0]?.match.key ?? '';
-    const event = JSON.stringify({
-      event: 'created',
-      model: EVIL,
-      username: EVIL,
-      data: { a: EVIL },
-      snapshots: { prechange: null, postchange: { [EVIL]: EVIL } },
-    });
-    admin.queue.deliveries.push(
-      delivery('d1', {
-        webhook: key,
-        model: EVIL,
-        key: EVIL,
-        requestId: EVIL,
-        detail: EVIL,
-        error: EVIL,
-        status: null,
-        schema: EVIL,
-        table: EVIL,
-        event,
-        request: {
-          method: 'POST',
-          url: `http://h/${EVIL}`,
-          headers: [[EVIL, EVIL]],
-          body: EVIL,
-          bodyIs: 'whole',
-          bodyBytes: 9,
-        },
-        log: [
-          {
-            startedMs: 1,
-            durationMs: 1,
-            responseMs: 1,
-            status: 503,
-            error: 'status',
-            detail: EVIL,
-            nextMs: null,
-            response: { headers: [[EVIL, EVIL]], body: EVIL, encoding: 'utf8', isTruncated: true },
-          },
-        ],
-      }),
-      delivery('d2', { webhook: EVIL, model: EVIL, state: 'waiting' }),
-    );
-    admin.queue.gaps.push({
-      id: 1,
-      kind: 'overflow',
-      webhook: EVIL,
-      generation: EVIL,
-      firstId: EVIL,
-      lastId: EVIL,
-      firstLsn: EVIL,
-      lastLsn: EVIL,
-      firstMs: 1,
-      lastMs: 2,
-      models: { [EVIL]: 1 },
-      tables: [EVIL],
-      openedMs: 1,
-      closedMs: 2,
-      settledMs: null,
-      detail: EVIL,
-    });
+    admin = await evilAdmin();
   });
   afterAll(() => admin[Symbol.asyncDispose]());
 

@@ -387,7 +387,7 @@ describe.each(QUEUE_KINDS)('secrets, with the queue in %s,', (kind) => {
     const url = `postgres://nobody:${CANARY('wrong-password')}@127.0.0.1:9/nothing`;
     await using wrong = await configFolder({ ...config, postgres: { ...config['postgres'], url } });
     await using waiting = startDaemon(['-c', wrong.file, '--debug'], { env: ENV });
-    await until(() => waiting.output().includes('POSTGRES_UNREACHABLE'), { what: waiting.output() });
+    await until(() => waiting.output().includes('UNREACHABLE'), { timeoutMs: 60_000 });
     waiting.kill('SIGKILL');
     await waiting.ended;
     expect(found(waiting.output())).toEqual([]);

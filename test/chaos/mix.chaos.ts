@@ -31,7 +31,7 @@ const STOPS_LEADER = process.env['CHAOS_STOP_LEADER'] === 'yes';
  * receiver that was down is probed again after 30 s, then 60 s.
  */
 const SILENCE_MS = 120_000;
-const SETTLE_MS = 600_000;
+const SETTLE_MS = 1_800_000;
 /** How often it is looked whether everything has arrived. */
 const LOOK_MS = 1_000;
 /** How often it is said what is waited for. */

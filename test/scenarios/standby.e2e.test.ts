@@ -2,16 +2,15 @@
  * 12: a slot in use by another process. One daemon captures, the others stand by; whoever is stopped or cut off
  * is replaced and does no harm when it comes back.
  */
-import { availableParallelism, loadavg } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { walhook } from '../helpers/command.ts';
 import { openProxy } from '../helpers/proxy.ts';
 import { createQueue, isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
-import { until } from '../helpers/until.ts';
+import { loadFactor, until } from '../helpers/until.ts';
 import { openScenario, untilCapturing } from './fixture.ts';
 
 /** What a loaded machine may add to the time promised: more where many processes wait for each core. */
-const SLACK_MS = 4_000 * Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
+const SLACK_MS = 4_000 * loadFactor() ** 2;
 const TAKEOVER_MS = 15_000 + SLACK_MS;
 
 describe.each(QUEUE_KINDS)('12: several daemons, queue on %s', (kind) => {

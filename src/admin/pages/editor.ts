@@ -205,10 +205,10 @@ async function show(
         <div class="beside">
           ${eventChooser(events, chosen, namesByKey(host), host.clock.now())}
           <section aria-live="polite" aria-label="What it would do" class="outcome" id="outcome">${
-            trial === null
-              ? html`<p class="muted">What it would do with this Event stands here when nothing is wrong any more.</p>`
+            trial === null || trial.outcome.error?.code === 'WEBHOOK_INVALID'
+              ? html`<p class="muted">What it would do with this Event stands here as soon as the fields make a webhook.</p>`
               : shownOutcome(trial.outcome)
-          }${trial !== null && eventsPart(await events.tryAll(host, values, row), host.clock.now())}</section>
+          }${trial !== null && eventsPart(await events.tryAll(values, row), host.clock.now())}</section>
         </div>
       </div>
     </form>`;

@@ -1,8 +1,8 @@
-/** The examples for Kubernetes are what its API server accepts, and the configurations in them are valid. */
-import { readFileSync } from 'node:fs';
+/** The examples for Kubernetes are what its API server accepts, and what they and the stack hold is valid. */
+import { existsSync, readFileSync } from 'node:fs';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { configFolder } from '../helpers/command.ts';
 import { inProcess } from '../helpers/inProcess.ts';
 
@@ -80,8 +80,20 @@ describe('an example for Kubernetes', () => {
   });
 });
 
-describe('the other examples', () => {
-  it('of docker-compose.yml have a valid configuration', async () => {
+describe('the stack of docker-compose.yml', () => {
+  it('mounts files that are there', () => {
+    const { services } = parse(read('docker-compose.yml'), { merge: true }) as {
+      services: Record<string, { volumes?: string[] }>;
+    };
+    const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
+      volumes.map((one) => one.split(':')[0] ?? ''),
+    );
+    const files = mounted.filter((one) => one.startsWith('./'));
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.filter((file) => !existsSync(new URL(`../../${file}`, import.meta.url)))).toEqual([]);
+  });
+
+  it('has a valid configuration', async () => {
     await using folder = await configFolder(read('examples/compose/walhook.yaml'));
     const env = {
       DATABASE_URL: 'postgres://db/app',
