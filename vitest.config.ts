@@ -17,8 +17,9 @@ export default defineConfig({
           name: 'services',
           include: services,
           globalSetup: ['test/helpers/globalSetup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // Each wait has its own limit; this one ends what hangs, on a loaded machine too.
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
         },
       },
     ],

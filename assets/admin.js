@@ -10,7 +10,11 @@ function renewLivePage() {
   const main = document.querySelector('main[data-live]');
   if (main === null) return;
   const renew = async () => {
-    const isBusy = document.hidden || main.contains(document.activeElement) || !getSelection().isCollapsed;
+    const isBusy =
+      document.hidden ||
+      main.contains(document.activeElement) ||
+      main.querySelector('input:checked') !== null ||
+      !getSelection().isCollapsed;
     if (isBusy) return;
     try {
       const response = await fetch(location.href, { headers: { accept: 'text/html' } });
@@ -173,6 +177,13 @@ function tryWhileEditing() {
   });
 }
 
+/** On a phone the pages' names do not all fit: the one of this page is shown. */
+function showCurrentPage() {
+  const link = document.querySelector('.top nav [aria-current]');
+  link?.parentElement.scrollTo({ left: link.offsetLeft - link.parentElement.offsetLeft - 40 });
+}
+
+showCurrentPage();
 listenToButtons();
 tryWhileEditing();
 renewLivePage();

@@ -120,15 +120,28 @@ function report(turns: ReadonlyMap<Contender, readonly Turn[]>, bare: number, ca
       }
     }
   }
-  const lost = CONTENDERS.slice(0, 2)
-    .flatMap((one) => turns.get(one) ?? [])
-    .reduce((sum, { singles, atOnce }) => sum + (singles?.lost ?? 0) + (atOnce?.lost ?? 0), 0);
-  compared({
-    what: 'webhooks lost',
-    ours: String(lost),
-    bare: null,
-    value: lost,
-    kind: 'at most',
-    target: 0,
-  });
+  for (const contender of [WALHOOK_REDIS, WALHOOK_POSTGRES]) {
+    const list = turns.get(contender) ?? [];
+    const mib = median(list.map(({ bytes }) => bytes)) / 1_048_576;
+    const lost = list.reduce(
+      (sum, { singles, atOnce }) => sum + (singles?.lost ?? 0) + (atOnce?.lost ?? 0),
+      0,
+    );
+    compared({
+      what: `${contender.title}: peak RSS in MiB`,
+      ours: `${mib.toFixed(0)} MiB`,
+      bare: null,
+      value: mib,
+      kind: 'at most',
+      target: 180,
+    });
+    compared({
+      what: `${contender.title}: webhooks lost`,
+      ours: String(lost),
+      bare: null,
+      value: lost,
+      kind: 'at most',
+      target: 0,
+    });
+  }
 }

@@ -5,6 +5,8 @@ const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);
 if (bench !== undefined) {
   await (await bench.load())(args);
+  // Whatever timers and sockets are left: it has said what it has to say.
+  process.exit();
 } else if (name === 'all') {
   await (await import('./all.ts')).benchAll(args);
 } else {

@@ -56,8 +56,8 @@ export interface Row {
   readonly ours: string;
   /** The limit or the other one beside it, with its name; null: there is none. */
   readonly bare: string | null;
-  /** What is held against the target: a ratio, or a figure of its own where nothing stands beside. */
-  readonly value: number;
+  /** What is held against the target: a ratio, or a figure of its own; null: it could not be measured. */
+  readonly value: number | null;
   readonly kind: Bound | null;
   readonly target: number | null;
 }
@@ -66,17 +66,26 @@ export interface Row {
 export const ROWS_FILE = 'BENCH_ROWS';
 
 export function isMet({ value, kind, target }: Row): boolean | null {
-  if (kind === null || target === null) return null;
+  if (kind === null || target === null || value === null) return null;
   return kind === 'at most' ? value <= target : value >= target;
 }
 
 /** Prints a comparison, and keeps it where `all` asks for it. */
 export function compared(one: Row): void {
+  if (one.value === null) {
+    print(`  ${[one.what, one.ours, one.bare].filter((text) => text !== '').join(', ')}`);
+    keep(one);
+    return;
+  }
   const beside = one.bare === null ? '' : ` beside ${one.bare}`;
   const held = one.kind === null || one.target === null ? '' : `, target ${one.kind} ${one.target}`;
   const met = isMet(one);
   const end = met === null ? '' : met ? ': met' : ': MISSED';
   print(`  ${one.what}: ${one.ours}${beside}; ${one.value.toFixed(2)}${held}${end}`);
+  keep(one);
+}
+
+function keep(one: Row): void {
   const file = process.env[ROWS_FILE];
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(one)}\n`);
 }

@@ -72,12 +72,13 @@ function machineText({ cores, memoryGib, system, versions }: Machine): string {
   return `${cores} cores, ${memoryGib} GiB of memory, ${system}, ${versions}`;
 }
 
-function section({ name, title }: Bench, result: BenchResult | undefined): string[] {
+function section({ name, title, note }: Bench, result: BenchResult | undefined): string[] {
   if (result === undefined) return [];
   const rows = result.rows.map((row) => [row.what, row.ours, row.bare ?? '', figure(row), ...held(row)]);
   return [
     `## ${name}`,
     `${title[0]?.toUpperCase()}${title.slice(1)}.`,
+    ...(note === undefined ? [] : [note]),
     ...(result.failed === null ? [] : [`**Not whole: ${result.failed}.**`]),
     ...(rows.length === 0
       ? []
@@ -86,7 +87,7 @@ function section({ name, title }: Bench, result: BenchResult | undefined): strin
   ];
 }
 
-const figure = ({ value }: Row): string => (Number.isFinite(value) ? value.toFixed(2) : '–');
+const figure = ({ value }: Row): string => (value === null ? '–' : value.toFixed(2));
 
 function held(row: Row): [string, string] {
   const met = isMet(row);

@@ -24,7 +24,7 @@ export interface BenchResult {
   readonly lines: readonly string[];
 }
 
-const VERDICT = /^\s*(.+?) (-?[\d.]+|NaN), target (at most|at least) ([\d.]+): (?:met|MISSED)$/;
+const VERDICT = /^\s*(.+?) (-?[\d.]+|NaN), target (at most|at least) ([\d.]+): (?:met|MISSED)(?: \(.*\))?$/;
 /** `idle 78.1 MiB; peak RSS in MiB 140.2, target …`: what stands before the verdict is not its name. */
 const BEFORE = /^.*; /;
 

@@ -176,7 +176,7 @@ async function kill(ring: Ring, rows: Span): Promise<{ lost: number; duplicates:
   await signalTree(ring.program.pid, 'SIGSTOP');
   await commitSingly(started.place, { first: rows.first, count: half });
   await signalTree(ring.program.pid, 'SIGCONT');
-  await arrived(ring, half / 2);
+  await arrived(ring, half / 2, 0);
   await ring.program.kill();
   await commitSingly(started.place, { first: rows.first + half, count: rows.count - half });
   ring.program = await contender.start(started.place);
@@ -184,8 +184,12 @@ async function kill(ring: Ring, rows: Span): Promise<{ lost: number; duplicates:
   return { lost: rows.count - stats.distinct, duplicates: stats.duplicates };
 }
 
-/** Waits until so many rows arrived, or none does any more. */
-async function arrived(ring: Ring, count: number): Promise<Stats> {
+/**
+ * Waits until so many rows arrived, or none does any more.
+ *
+ * @param settleMs and then for what comes a second time
+ */
+async function arrived(ring: Ring, count: number, settleMs = 300): Promise<Stats> {
   const { receiver } = ring.arena;
   const deadline = performance.now() + LIMIT_MS;
   let last = await receiver.stats();
@@ -193,12 +197,11 @@ async function arrived(ring: Ring, count: number): Promise<Stats> {
   while (last.distinct < count) {
     if (ring.program.hasEnded()) throw new Error('it has ended');
     if (performance.now() > deadline || performance.now() - movedAt > STALL_MS) break;
-    await sleep(25);
+    await sleep(15);
     const stats = await receiver.stats();
     if (stats.requests !== last.requests) movedAt = performance.now();
     last = stats;
   }
-  // What is sent twice may come a little later.
-  await sleep(300);
+  await sleep(settleMs);
   return receiver.stats();
 }

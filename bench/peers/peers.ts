@@ -66,7 +66,7 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   for (const contender of chosen) {
     const missing = await contender.missing();
     if (missing === null) contenders.push(contender);
-    else print(`${contender.title}: left out, ${missing}`);
+    else leftOut(contender, missing);
   }
   buildCommand();
   await using arena = await openArena(contenders.includes(PGSTREAM) ? serverWithWal2Json() : null);
@@ -82,12 +82,17 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
         print(`round ${round}: ${lineOf(figures(contender, [turn]))}`);
       } catch (error) {
         print(`round ${round}: ${contender.name} failed: ${String(error)}`);
+        leftOut(contender, 'it failed');
       }
     }
   }
   report(
     Array.from(turns, ([contender, list]) => ({ contender, list })).filter(({ list }) => list.length > 0),
   );
+}
+
+function leftOut({ title }: Contender, why: string): void {
+  compared({ what: `${title}: left out`, ours: '', bare: why, value: null, kind: null, target: null });
 }
 
 async function fetchAll(contenders: readonly Contender[]): Promise<void> {
@@ -126,7 +131,7 @@ function figures(contender: Contender, turns: readonly Turn[]): Figures {
 
 function lineOf(of: Figures): string {
   const cpu = [of.singles.cpu, of.singles.queueCpu, of.singles.serverCpu]
-    .map((one) => one.toFixed(2))
+    .map((one) => (one * 1_000).toFixed(0))
     .join('+');
   return [
     `${of.contender.name.padEnd(16)} ${thousands(of.singles.perSecond).padStart(6)}/s small`,

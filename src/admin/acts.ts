@@ -1,17 +1,18 @@
 /** What people do through the page and the API, each act audited once, here. */
 import type { FastifyRequest } from 'fastify';
 import type { Operated } from '../queue/inspect.ts';
-import { type DeliveryQuery, filterOf } from './deliveryQuery.ts';
+import { type DeliveryQuery, filterOf, searchOf } from './deliveryQuery.ts';
 import { audit } from './guard.ts';
 import type { AdminHost } from './host.ts';
+import type { Operation, Operations } from './operations.ts';
 import { sendTest, type TestResult } from './testRequest.ts';
-import { definitionOf, findWebhook, setPaused } from './webhooks.ts';
+import { definitionOf, findWebhook, namesByKey, setPaused } from './webhooks.ts';
 
 export const MANY_ACTS = ['resend', 'cancel', 'purge'] as const;
 export type ManyAct = (typeof MANY_ACTS)[number];
 
 export function keysByName(host: AdminHost): ReadonlyMap<string, string> {
-  return new Map(host.live.current.webhooks.map(({ match }) => [match.name, match.key]));
+  return new Map([...namesByKey(host)].map(([key, name]) => [name, key]));
 }
 
 export async function actOnMany(
@@ -29,6 +30,26 @@ export async function actOnMany(
   const { ids, key: _rowKey, ...shown } = query;
   audit(host, request, `deliveries ${act}`, { filter: shown, ids: ids?.length ?? null, ...operated });
   return operated;
+}
+
+/** Begins what is too much for one go. Audited when it begins and when it ends. */
+export function actInPieces(
+  host: AdminHost,
+  operations: Operations,
+  request: FastifyRequest,
+  act: 'resend' | 'cancel',
+  query: DeliveryQuery,
+  total: number,
+): Operation {
+  const filter = filterOf(query, keysByName(host), host.clock.now());
+  const { key: _rowKey, ids: _ids, ...shown } = query;
+  const by = request.identity?.name ?? '';
+  const operation = operations.start({ act, by, search: searchOf(query), total, filter }, (ended) => {
+    const { id, state, done, skipped } = ended;
+    audit(host, request, `deliveries ${act} ended`, { operation: id, state, done, skipped });
+  });
+  audit(host, request, `deliveries ${act}`, { filter: shown, operation: operation.id, total });
+  return operation;
 }
 
 /** How many Deliveries a filter means. */

@@ -38,7 +38,7 @@ export interface EventChoice {
   /** What the form says: another Event was picked, the one there was edited, or none is there yet. */
   choose(fields: FormFields, values: RowValues): Promise<ChosenEvent>;
   /** Which of them the webhook as typed would fire for. */
-  tryAll(host: AdminHost, values: RowValues, row: StoredRow | null): Promise<readonly TriedEvent[]>;
+  tryAll(values: RowValues, row: StoredRow | null): Promise<readonly TriedEvent[]>;
 }
 
 /** @param webhook key of the webhook that is edited */
@@ -57,10 +57,9 @@ export async function recentEvents(host: AdminHost, webhook: string | null): Pro
       const text = id === '' ? null : await textOf(id);
       return text === null ? { id: '', text: madeUp(host, values) } : { id, text: prettyJson(text) };
     },
-    async tryAll(_host, values, row) {
-      const found = defined(host, values, row);
-      if (found.definition === null) return [];
-      const { definition } = found;
+    async tryAll(values, row) {
+      const { definition } = defined(host, values, row);
+      if (definition === null) return [];
       const tried = await Promise.all(
         deliveries.map(async (delivery): Promise<TriedEvent | null> => {
           const text = await textOf(delivery.id);

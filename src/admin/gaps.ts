@@ -35,6 +35,7 @@ const KIND_WORDS: Readonly<Record<GapKind, string>> = {
   orphan: 'the webhook was gone',
   slot_lost: 'the slot was lost',
   slot_moved: 'the slot was made anew, or moved',
+  publication_remade: 'the publication was dropped and made again',
   server_behind: "the server's WAL ends before what had been read",
   other_history: 'the server has another history',
   queue_lost: 'the queue lost what it held',

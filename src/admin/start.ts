@@ -8,6 +8,7 @@ import type { PostgresTarget } from '../database/connect.ts';
 import type { LiveDefinitions } from '../definitions/live.ts';
 import type { Reloader } from '../definitions/reloader.ts';
 import type { OwnServices } from '../deliver/addresses/ownServices.ts';
+import { LATENCY_OF, latencyOf } from '../observe/latency.ts';
 import type { Metrics, QueueSample } from '../observe/metrics.ts';
 import { Probe } from '../observe/probe.ts';
 import { Sampler } from '../observe/sampler.ts';
@@ -123,6 +124,10 @@ function newHost({ database, store, ...services }: AdminServices, scope: Scope):
       return probe.ask((client) => readSlotReading(client, slot, wal_budget));
     },
     readQueue: async () => await readQueue(store(), clock),
+    readLatency: async () => {
+      const page = { limit: LATENCY_OF, cursor: null };
+      return latencyOf((await store().deliveries.list({ state: 'delivered' }, page)).items);
+    },
     metrics,
     clock,
   });

@@ -200,9 +200,11 @@ export function maskedDefinition(
   values: Readonly<Record<string, unknown>>,
   mask: Mask,
 ): Readonly<Record<string, unknown>> {
-  const { additional_headers: headers, ...rest } = values;
+  const { additional_headers: headers, secret_name: secretName, ...rest } = values;
   return {
     ...(maskedSettings(rest, mask) as Record<string, unknown>),
+    // A name, which says nothing of the secret.
+    ...(secretName === undefined ? {} : { secret_name: secretName }),
     ...(typeof headers === 'string' ? { additional_headers: maskHeaderText(headers, mask) } : {}),
   };
 }

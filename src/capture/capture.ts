@@ -99,6 +99,8 @@ export interface CaptureOptions {
 export interface Capturing {
   /** The server's process. */
   readonly backendPid: number | null;
+  /** Of the publication as it was when the connection was opened. */
+  readonly publicationOid: string;
   /** Of the newest Transaction read; null before there was one. */
   committedAtMs(): number | null;
   /** Gives up at once: nothing more is stored or acknowledged. */
@@ -157,6 +159,7 @@ export async function captureOnce(
   onAbort(options.renew, stopAtEnd, scope);
   options.onOpen?.({
     backendPid: stream.backendPid,
+    publicationOid: stream.publicationOid,
     committedAtMs: () => session.committedAtMs,
     fail: (error) => stream.fail(error),
   });

@@ -352,7 +352,8 @@ async function keepLease(
   while (!signal.aborted) {
     try {
       await lease.renew(clock.now(), capturing.backendPid);
-      const progress = { ...line, committedAtMs: capturing.committedAtMs() };
+      const { publicationOid } = capturing;
+      const progress = { ...line, committedAtMs: capturing.committedAtMs(), publicationOid };
       if (JSON.stringify(progress) !== noted) await putProgress(store, progress);
       noted = JSON.stringify(progress);
     } catch (error) {

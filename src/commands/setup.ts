@@ -9,7 +9,7 @@ import { servicesOf } from '../services.ts';
 import { performSetup, readPlan } from '../setup/perform.ts';
 import { chooseTables, type SectionName, type SetupPlan } from '../setup/plan.ts';
 import { readProvider } from '../setup/provider.ts';
-import { planRole } from '../setup/rolePlan.ts';
+import { planHelperRights, planRole } from '../setup/rolePlan.ts';
 import { type DatabaseState, readDatabaseState } from '../setup/state.ts';
 import { planTeardown } from '../setup/teardown.ts';
 import { loadConfigFile } from './configFile.ts';
@@ -43,8 +43,9 @@ export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitS
     const client = await connect(servicesOf(loaded).lookups);
     scope.defer(() => client.end());
     const { state, plan } = await readPlan(client, loaded.config, names, { only, identities });
-    if (options.role !== undefined) io.out(await printedRole(client, state, loaded.config, options.role));
-    io.out(printedPlan(plan));
+    const { role = null } = options;
+    if (role !== null) io.out(await printedRole(client, state, loaded.config, role));
+    io.out(printedPlan(plan, role));
     return 0;
   }
   const { services, client, store } = await openServices(loaded, scope);
@@ -92,7 +93,7 @@ async function printedRole(
   return `-- Section role, as a role that may make roles\n\n${statements.join('\n')}\n\n`;
 }
 
-function printedPlan({ sections, refused, notes, resendRows }: SetupPlan): string {
+function printedPlan({ sections, refused, notes, resendRows }: SetupPlan, role: string | null): string {
   const parts = sections.map(({ name, needs, statements }) => {
     const body = statements.length === 0 ? '-- nothing to do: it is there already' : statements.join('\n\n');
     return `-- Section ${name}, as ${needs}\n\n${body}\n`;
@@ -101,13 +102,18 @@ function printedPlan({ sections, refused, notes, resendRows }: SetupPlan): strin
     ...refused.map((reason) => `-- NOT DONE: ${reason}\n`),
     ...notes.map((note) => `-- note: ${note}\n`),
   ];
+  // Behind the sections: the helper schema has to be there.
+  const rights =
+    role === null
+      ? []
+      : [`-- Section rights, as the owner of the schema walhook\n\n${planHelperRights(role).join('\n')}\n`];
   const queue =
     '-- Then, as the role of postgres.url: walhook setup, which binds the queue and does what is left.\n';
   const rows =
     resendRows === null
       ? []
       : [`-- After the slot was made, as a role that may write walhook.webhook\n\n${resendRows}\n`];
-  return [...remarks, ...parts, ...rows, queue].join('\n');
+  return [...remarks, ...parts, ...rights, ...rows, queue].join('\n');
 }
 
 export interface TeardownOptions extends CommonOptions {

@@ -9,6 +9,7 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   parseDocument,
@@ -23,6 +24,11 @@ const MAX_FILE_CHARS = 4 * 1_048_576;
 const MAX_ALIASES = 1_000;
 /** Levels of lists and objects in one another. */
 const MAX_DEPTH = 500;
+const TOO_DEEP: Mistake = {
+  path: '',
+  line: null,
+  message: `expected at most ${MAX_DEPTH} levels of nesting`,
+};
 
 export interface ConfigDocument {
   /** The content with variables resolved; null when there are mistakes. */
@@ -51,6 +57,7 @@ export function parseConfigDocument(text: string, source: VariableSource): Confi
   if (text.length > MAX_FILE_CHARS) {
     return broken([{ path: '', line: null, message: `expected at most ${MAX_FILE_CHARS} characters` }]);
   }
+  if (isTooDeep(text)) return broken([TOO_DEEP]);
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -107,7 +114,7 @@ function misplaced(document: Document, lines: LineCounter): Mistake[] {
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { node, depth } = next;
     if (depth > MAX_DEPTH) {
-      return [{ path: '', line: null, message: `expected at most ${MAX_DEPTH} levels of nesting` }];
+      return [TOO_DEEP];
     }
     const within = (inner: unknown) => ({ node: inner, depth: depth + 1 });
     if (isAlias(node)) {
@@ -124,6 +131,23 @@ function misplaced(document: Document, lines: LineCounter): Mistake[] {
     else if (isSeq(node)) for (const item of node.items.toReversed()) waiting.push(within(item));
   }
   return mistakes;
+}
+
+/**
+ * Brackets, and dashes of one line, in one another: the parser takes memory and time for each level, so they are
+ * counted before it sees them. Levels by indentation are bounded by the size of the file.
+ */
+function isTooDeep(text: string): boolean {
+  let brackets = 0;
+  let dashes = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '[' || token === '{') brackets += 1;
+    else if (token === ']' || token === '}') brackets -= 1;
+    else if (token === '-' || token === '?') dashes += 1;
+    else if (token.includes('\n')) dashes = 0;
+    if (brackets + dashes > MAX_DEPTH) return true;
+  }
+  return false;
 }
 
 function broken(mistakes: readonly Mistake[]): ConfigDocument {

@@ -91,7 +91,6 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
     place,
   };
   if (config === null || mistakes.length > 0) return { loaded: null, mistakes, warnings, ...found };
-  const templateNames = new Set(config.templates.env);
   return {
     ...found,
     loaded: {
@@ -102,21 +101,34 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
         placeWritten({ path, message: 'of the exported webhook has no meaning here and is ignored' }),
       ),
       variableValues: document.variableValues,
-      templateEnv: (name) => (templateNames.has(name) ? options.source.env[name] : undefined),
-      resolve: (other) => {
-        const named = new Set(namedVariables(text));
-        const strange = namedVariables(other).filter((name) => !named.has(name));
-        if (strange.length === 0) return resolveVariables(other, options.source);
-        const missing = strange.map((name) => `this process's own file does not name ${name}`);
-        return { text: other, isVariable: true, values: [], missing };
-      },
-      current: (path) => {
-        const value = valueAt(parseConfigDocument(text, options.source).value, path);
-        return typeof value === 'string' ? value : null;
-      },
+      ...livingTexts(text, document.unresolved, new Set(config.templates.env), options.source),
     },
     mistakes: [],
     warnings,
+  };
+}
+
+/** What is asked for as long as the configuration is in force: holds no more of the file than that needs. */
+function livingTexts(
+  text: string,
+  unresolved: unknown,
+  templateNames: ReadonlySet<string>,
+  source: VariableSource,
+): Pick<LoadedConfig, 'templateEnv' | 'resolve' | 'current'> {
+  return {
+    templateEnv: (name) => (templateNames.has(name) ? source.env[name] : undefined),
+    resolve: (other) => {
+      const named = new Set(namedVariables(text));
+      const strange = namedVariables(other).filter((name) => !named.has(name));
+      if (strange.length === 0) return resolveVariables(other, source);
+      const missing = strange.map((name) => `this process's own file does not name ${name}`);
+      return { text: other, isVariable: true, values: [], missing };
+    },
+    current: (path) => {
+      // Asked at each connection: the file is not parsed again for one text of it.
+      const written = valueAt(unresolved, path);
+      return typeof written === 'string' ? resolveVariables(written, source).text : null;
+    },
   };
 }
 

@@ -74,7 +74,9 @@ export function checkRow({ values }: Pick<WebhookRow, 'values'>, rules: RowRules
 }
 
 function placed({ path, message }: Finding): RowMistake {
-  return { path: formatPath(path), message };
+  const at = formatPath(path);
+  // Errors of templates name their field themselves.
+  return { path: at, message: message.startsWith(`${at}, `) ? message.slice(at.length + 2) : message };
 }
 
 /** Rules that the file's webhooks do not know. */

@@ -4,6 +4,7 @@
  */
 import { confidentialOf, maskHeaderText, maskOf } from '../admin/masking.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { deriveKeys } from '../config/webhookKeys.ts';
 import { type PublishedFile, publishFile } from './publishedFile.ts';
 import { defineReading } from './reading.ts';
 import { defineWebhooks, type WebhookDefinition } from './webhooks.ts';
@@ -86,8 +87,14 @@ export class LiveDefinitions {
 
   /** Gives the Webhooks the keys under which the queue knows them. Before anything is built from them. */
   remember(keys: ReadonlyMap<string, string>): void {
-    const { loaded, version } = this.#current;
+    const { loaded, webhooks, version } = this.#current;
     this.#remembered = keys;
+    const derived = deriveKeys(
+      webhooks.map(({ match }) => match.name),
+      keys,
+    );
+    // Mostly they are those that were derived already, and nothing has to be compiled again.
+    if (webhooks.every(({ match }) => derived.get(match.name) === match.key)) return;
     this.#current = define(loaded, keys, version);
   }
 

@@ -149,6 +149,7 @@ export function defineWebhook(
   const template = (field: TemplateField) =>
     compileField(field, webhook[field], webhook.undefined, path, env);
   checkUrl(webhook.url, webhook.allow_templated_host);
+  const url = template('url');
   return {
     match: {
       key,
@@ -173,7 +174,7 @@ export function defineWebhook(
       name: webhook.name,
       method: webhook.http_method,
       contentType: webhook.http_content_type,
-      url: template('url'),
+      url,
       origin: webhook.allow_templated_host ? null : staticOrigin(webhook.url),
       headers: webhook.additional_headers === '' ? null : template('additional_headers'),
       format: webhook.payload_format,
@@ -184,7 +185,7 @@ export function defineWebhook(
         scheduleMs: webhook.retry.schedule,
         maxAgeMs: webhook.retry.max_age,
         // Where data has a say in the URL, one that is gone says nothing of the others.
-        onGone: webhook.on_gone ?? (template('url').isConstant ? 'pause' : 'fail'),
+        onGone: webhook.on_gone ?? (url.isConstant ? 'pause' : 'fail'),
       },
       timeoutMs: webhook.timeout,
       concurrency: webhook.concurrency,

@@ -7,7 +7,6 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { MASK, type Secret } from '../core/secret.ts';
 import {
   type AttemptRecord,
-  type HeaderList,
   MAX_LOGGED_RESPONSE_BYTES,
   type ReceivedResponse,
   type SentRequest,
@@ -21,32 +20,41 @@ export interface AttemptTimes {
   readonly durationMs: number;
 }
 
-/** @param request null where none could be made of the Event */
-export function recordAttempt(
-  shape: Pick<RequestShape, 'secrets' | 'confidential' | 'body'>,
+export type RecordAttempt = (
   request: PreparedRequest | null,
   result: AttemptResult,
-  { startedMs, durationMs }: AttemptTimes,
-): AttemptRecord {
-  const mask = maskerOf([...shape.secrets, ...(shape.confidential ?? [])]);
-  const isSuccess = result.kind === 'response' && result.status >= 200 && result.status < 300;
-  const said = isSuccess
-    ? { reason: null, detail: null }
-    : result.kind === 'unsendable'
-      ? result
-      : describe(result);
-  return {
-    startedMs,
-    durationMs: rounded(durationMs),
-    responseMs:
-      result.kind === 'response' && result.responseMs !== undefined ? rounded(result.responseMs) : null,
-    status: result.kind === 'response' ? result.status : null,
-    error: said.reason,
-    detail: said.detail === null ? null : mask(said.detail),
-    request: request === null ? null : sentRequest(request, shape.body !== null, mask),
-    response: result.kind === 'response' ? maskedResponse(result.response ?? null, mask) : null,
+  times: AttemptTimes,
+) => AttemptRecord;
+
+/** {@link attemptRecorder} for one Attempt. */
+export function recordAttempt(shape: RecordedShape, ...attempt: Parameters<RecordAttempt>): AttemptRecord {
+  return attemptRecorder(shape)(...attempt);
+}
+
+type RecordedShape = Pick<RequestShape, 'secrets' | 'confidential' | 'body'>;
+
+/** Makes the records of one Webhook. The request is null where none could be made of the Event. */
+export function attemptRecorder({ secrets, confidential = [], body }: RecordedShape): RecordAttempt {
+  const mask = maskerOf([...secrets, ...confidential]);
+  const isEvent = body === null;
+  return (request, result, { startedMs, durationMs }) => {
+    const isAnswered = result.kind === 'response';
+    const isSuccess = isAnswered && result.status >= 200 && result.status < 300;
+    const said = isSuccess ? NOTHING_SAID : result.kind === 'unsendable' ? result : describe(result);
+    return {
+      startedMs,
+      durationMs: rounded(durationMs),
+      responseMs: isAnswered && result.responseMs !== undefined ? rounded(result.responseMs) : null,
+      status: isAnswered ? result.status : null,
+      error: said.reason,
+      detail: said.detail === null ? null : mask(said.detail),
+      request: request === null ? null : sentRequest(request, mask, isEvent),
+      response: isAnswered ? maskedResponse(result.response ?? null, mask) : null,
+    };
   };
 }
+
+const NOTHING_SAID = { reason: null, detail: null };
 
 /** Tenths of a millisecond are enough. */
 function rounded(ms: number): number {
@@ -55,7 +63,7 @@ function rounded(ms: number): number {
 
 /** A receiver may say what it was sent. */
 function maskedResponse(response: ReceivedResponse | null, mask: Mask): ReceivedResponse | null {
-  if (response === null) return null;
+  if (response === null || mask === NOTHING_TO_MASK) return response;
   const { headers, body } = response;
   return {
     ...response,
@@ -64,17 +72,17 @@ function maskedResponse(response: ReceivedResponse | null, mask: Mask): Received
   };
 }
 
-/** @param isTemplated the body is not the Event, which the Delivery holds already */
-function sentRequest(request: PreparedRequest, isTemplated: boolean, mask: Mask): SentRequest {
+function sentRequest(request: PreparedRequest, mask: Mask, isEvent: boolean): SentRequest {
   return {
     method: request.method,
     url: mask(maskQuery(request.origin + request.path)),
     headers: request.headers.map(([name, value]) => [
       name,
-      CREDENTIAL_NAME.test(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value),
+      isCredential(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value),
     ]),
-    body: isTemplated ? mask(request.body.toString('utf8')) : null,
-    bodyIs: isTemplated ? 'whole' : 'event',
+    // Without a template the body is the Event, which the Delivery holds already.
+    body: isEvent ? null : mask(request.body.toString('utf8')),
+    bodyIs: isEvent ? 'event' : 'whole',
     bodyBytes: request.body.length,
   };
 }
@@ -82,6 +90,27 @@ function sentRequest(request: PreparedRequest, isTemplated: boolean, mask: Mask)
 /** Names of headers and query parameters whose values are credentials, whatever they hold. */
 const CREDENTIAL_NAME =
   /authorization|cookie|token|secret|passw(or)?d|api-?_?key|auth-?_?key|access-?_?key|signature|^sig$|^key$/i;
+/** Names that every request or response has: looking at each anew costs more than the rest of a record. */
+const PLAIN_NAMES = new Set([
+  'Content-Type',
+  'User-Agent',
+  'webhook-id',
+  'webhook-timestamp',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'date',
+  'keep-alive',
+  'server',
+  'transfer-encoding',
+  'vary',
+]);
+
+function isCredential(name: string): boolean {
+  return !PLAIN_NAMES.has(name) && CREDENTIAL_NAME.test(name);
+}
+
 /** Proofs, not secrets: people compare them with what the receiver computed. */
 const OWN_SIGNATURES = new Set(['x-hook-signature', 'webhook-signature']);
 
@@ -93,7 +122,7 @@ function maskQuery(url: string): string {
     .split('&')
     .map((pair) => {
       const name = pair.split('=', 1)[0] ?? '';
-      return CREDENTIAL_NAME.test(name) && pair.includes('=') ? `${name}=${MASK}` : pair;
+      return isCredential(name) && pair.includes('=') ? `${name}=${MASK}` : pair;
     });
   return `${url.slice(0, start)}?${query.join('&')}`;
 }
@@ -103,13 +132,15 @@ const MIN_MASKED_SECRET = 6;
 
 type Mask = (text: string) => string;
 
+const NOTHING_TO_MASK: Mask = (text) => text;
+
 function maskerOf(secrets: readonly Secret[]): Mask {
   const values = secrets
     .map((secret) => secret.reveal())
     .filter((value) => value.length >= MIN_MASKED_SECRET)
     // One may be part of another.
     .sort((a, b) => b.length - a.length);
-  if (values.length === 0) return (text) => text;
+  if (values.length === 0) return NOTHING_TO_MASK;
   return (text) => values.reduce((masked, value) => masked.replaceAll(value, MASK), text);
 }
 
@@ -119,13 +150,13 @@ export function receivedResponse(
   chunks: readonly Buffer[],
   isTruncated: boolean,
 ): ReceivedResponse {
-  const list: HeaderList = Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined
-      ? []
-      : (Array.isArray(value) ? value : [value]).map(
-          (one) => [name, CREDENTIAL_NAME.test(name) ? MASK : one] as const,
-        ),
-  );
+  const list: (readonly [string, string])[] = [];
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined) continue;
+    const isMasked = isCredential(name);
+    for (const one of typeof value === 'string' ? [value] : value) list.push([name, isMasked ? MASK : one]);
+  }
   const [first] = chunks;
   const bytes = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
   return { headers: list, ...readableBody(bytes.subarray(0, MAX_LOGGED_RESPONSE_BYTES), isTruncated) };

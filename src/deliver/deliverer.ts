@@ -26,6 +26,8 @@ export interface DelivererOptions {
   readonly onAttempt?: (sample: AttemptSample) => void;
   /** How long requests in flight may take after the signal. */
   readonly shutdownMs: number;
+  /** See the reporter. */
+  readonly restMs?: number;
 }
 
 const POLL_MS = 1_000;

@@ -33,7 +33,9 @@ export async function send(
   };
   const exchange = async (): Promise<AttemptResult> => {
     try {
-      const dispatcher = transport.readyDispatcher() ?? (await transport.dispatcherFor(request.origin));
+      const found = transport.dispatcherFor(request.origin);
+      // Not waited for without need: requests go out in the order in which they are begun.
+      const dispatcher = found instanceof Promise ? await found : found;
       if (isCut) return { kind: 'timeout', afterMs: timeoutMs };
       current = new Exchange();
       dispatcher.dispatch(optionsOf(request), current);

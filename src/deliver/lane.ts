@@ -11,14 +11,14 @@ import type { Logger } from '../core/logger.ts';
 import type { Secret } from '../core/secret.ts';
 import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
-import { recordAttempt } from './attemptRecord.ts';
+import { attemptRecorder, type RecordAttempt } from './attemptRecord.ts';
 import { type Demand, Gate } from './flow/gate.ts';
 import type { Rate } from './flow/share.ts';
 import { Hand, type Item } from './hand.ts';
 import { send } from './http.ts';
 import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
-import { type PreparedRequest, prepareRequest, type RequestShape } from './request.ts';
+import { type PreparedRequest, type PrepareRequest, type RequestShape, requestMaker } from './request.ts';
 import type { TlsSettings } from './tlsFiles.ts';
 import { Transport } from './transport.ts';
 
@@ -88,6 +88,8 @@ export class Lane {
   readonly #target: DeliverTarget;
   readonly #options: LaneOptions;
   readonly #transport: Transport;
+  readonly #prepare: PrepareRequest;
+  readonly #record: RecordAttempt;
   readonly #gate: Gate;
   readonly #hand = new Hand();
   readonly #whenSent: (() => void)[] = [];
@@ -101,6 +103,8 @@ export class Lane {
   constructor(target: DeliverTarget, options: LaneOptions) {
     this.#target = target;
     this.#options = options;
+    this.#prepare = requestMaker(target);
+    this.#record = attemptRecorder(target);
     this.#transport = new Transport({
       ...options.addresses,
       connections: target.concurrency,
@@ -313,10 +317,11 @@ export class Lane {
       const durationMs = clock.monotonic() - startedMs;
       this.#tell(claimed, item.index, outcome, durationMs);
       this.#count(claimed, item.index, outcome, durationMs);
-      const attempt = recordAttempt(this.#target, request, result, { startedMs: startedAtMs, durationMs });
+      const attempt = this.#record(request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
-      if (!isOwnDelay(result, durationMs, this.#target.timeoutMs)) await this.#judge(result, isProbe);
+      const isTelling = !isOwnDelay(result, durationMs, this.#target.timeoutMs);
+      if (isTelling && this.#gate.observe(result, isProbe)) await this.#judge(result, isProbe);
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
@@ -331,9 +336,10 @@ export class Lane {
   }
 
   #report(report: Parameters<Reporter['add']>[0]): void {
-    const recorded = this.#options.reporter.add(report);
-    // The row's next Delivery is free only now.
-    if (this.#target.ordering === 'row') void recorded.then(() => this.wake());
+    // The row's next Delivery is free only when it is recorded.
+    const isAwaited = this.#target.ordering === 'row';
+    const recorded = this.#options.reporter.add(report, isAwaited);
+    if (isAwaited) void recorded.then(() => this.wake());
   }
 
   #outcomeOf(job: ClaimedJob, index: number, result: AttemptResult): Outcome {
@@ -349,7 +355,7 @@ export class Lane {
 
   /** Lets the gate learn of the receiver's health; parked, what was not begun goes back. */
   async #judge(result: AttemptResult, isProbe: boolean): Promise<void> {
-    await this.#gate.record(result, isProbe).catch((error: unknown) => this.#warn(error, 'breaker not told'));
+    await this.#gate.decide(result).catch((error: unknown) => this.#warn(error, 'breaker not told'));
     if (this.#gate.isParked) this.#giveBack();
     if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
   }
@@ -364,7 +370,7 @@ export class Lane {
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
       const isResend = job.isResend === true;
-      request = prepareRequest(this.#target, delivery, { nowMs: clock.now(), userAgent, isResend });
+      request = this.#prepare(delivery, { nowMs: clock.now(), userAgent, isResend });
     } catch (error) {
       return { result: unsendable(error), request: null };
     }

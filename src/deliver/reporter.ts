@@ -1,5 +1,7 @@
 /**
- * Records outcomes in the store, many at a time: while one report is on its way the next one fills.
+ * Records outcomes in the store, many at a time: while one report is on its way the next one fills, and under
+ * load there is a short rest between two. Each report is work for the store however little it says, and so is
+ * each job in it: what was delivered of a job waits a little for the rest of it.
  *
  * An outcome that cannot be recorded stays and is tried again; meanwhile its job stays taken, so nothing is
  * sent twice while this process lives. What the store refuses though it can be reached is told apart from
@@ -14,6 +16,11 @@ import type { DeliverStore, Report } from '../queue/store.ts';
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** Outcomes in one report: a bounded statement, far above what arrives while one is on its way. */
 const MAX_REPORTS = 2_000;
+const REST_MS = 10;
+/** What was delivered waits for the rest of its job for so many rests. */
+const RESTS_FOR_JOB = 5;
+/** Outcomes that are not kept waiting. */
+const ENOUGH = 250;
 /** Tries of one outcome that the store refuses though it can be reached. */
 const MAX_REFUSALS = 3;
 
@@ -22,11 +29,15 @@ export interface ReporterOptions {
   readonly process: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** From the start of one report to that of the next, unless much waits or somebody waits for it. */
+  readonly restMs?: number;
 }
 
 interface Waiting {
   readonly report: Report;
+  readonly sinceMs: number;
   readonly settle: () => void;
+  readonly settled: Promise<void>;
 }
 
 export class Reporter {
@@ -35,9 +46,10 @@ export class Reporter {
   /** On their way to the store. */
   #underWay: readonly Waiting[] = [];
   #running: Promise<void> | null = null;
-  /** Resolves with the newest outcome: they are settled in the order in which they were added. */
-  #newest: Promise<void> = Promise.resolve();
   #isGivenUp = false;
+  #isUrgent = false;
+  #lastBeganMs = Number.NEGATIVE_INFINITY;
+  #endRest: () => void = () => undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -50,10 +62,18 @@ export class Reporter {
     );
   }
 
-  /** Resolves when the outcome is recorded, or its recording was given up. */
-  add(report: Report): Promise<void> {
-    const settled = new Promise<void>((settle) => this.#waiting.push({ report, settle }));
-    this.#newest = settled;
+  /**
+   * Resolves when the outcome is recorded, or its recording was given up.
+   *
+   * @param isUrgent something waits for it
+   */
+  add(report: Report, isUrgent = false): Promise<void> {
+    let settle: () => void = () => undefined;
+    const settled = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    this.#waiting.push({ report, sinceMs: this.#options.clock.monotonic(), settle, settled });
+    if (isUrgent || this.#waiting.length >= ENOUGH) this.#hurry();
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
@@ -65,24 +85,60 @@ export class Reporter {
    * for what is added meanwhile, which under load never ends.
    */
   async recorded(): Promise<void> {
-    await this.#newest;
+    const until = [...this.#underWay, ...this.#waiting].map(({ settled }) => settled);
+    if (until.length > 0) this.#hurry();
+    await Promise.all(until);
   }
 
   /** Resolves when everything added is recorded, or the recording was given up. */
   async drain(): Promise<void> {
-    while (this.#running !== null) await this.#running;
+    while (this.#running !== null) {
+      this.#hurry();
+      await this.#running;
+    }
   }
 
   /** Stops retrying: what is not recorded by then is sent again by whoever takes the jobs over. */
   giveUp(): void {
     this.#isGivenUp = true;
+    this.#hurry();
+  }
+
+  /** Ends the rest before the next report, or leaves it out. */
+  #hurry(): void {
+    this.#isUrgent = true;
+    this.#endRest();
+  }
+
+  /** Rests until something is to be reported, and takes it. */
+  async #next(): Promise<readonly Waiting[]> {
+    const { clock, restMs = REST_MS } = this.#options;
+    let atMs = this.#lastBeganMs + restMs;
+    for (;;) {
+      const leftMs = atMs - clock.monotonic();
+      if (leftMs > 0 && !this.#isUrgent) {
+        const rest = new AbortController();
+        this.#endRest = () => rest.abort();
+        await clock.sleep(leftMs, rest.signal);
+      }
+      const nowMs = clock.monotonic();
+      const sinceMs = this.#isUrgent ? nowMs : nowMs - RESTS_FOR_JOB * restMs;
+      const { due, rest } = split(this.#waiting, sinceMs);
+      if (due.length > 0) {
+        this.#isUrgent = false;
+        this.#lastBeganMs = nowMs;
+        this.#waiting = [...due.slice(MAX_REPORTS), ...rest];
+        return due.slice(0, MAX_REPORTS);
+      }
+      atMs = nowMs + restMs;
+    }
   }
 
   async #run(): Promise<void> {
     // Outcomes of the same turn of the event loop share a report.
     await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#isGivenUp) {
-      const waiting = this.#waiting.splice(0, MAX_REPORTS);
+      const waiting = await this.#next();
       this.#underWay = waiting;
       await this.#record(waiting.map(({ report }) => report));
       this.#underWay = [];
@@ -119,4 +175,20 @@ export class Reporter {
     await this.#record(reports.slice(0, middle));
     await this.#record(reports.slice(middle));
   }
+}
+
+/** What is to be reported: failures and retries, what ends its job, and what waits since a time or longer. */
+function split(
+  waiting: readonly Waiting[],
+  sinceMs: number,
+): { readonly due: readonly Waiting[]; readonly rest: readonly Waiting[] } {
+  const finished = new Set(waiting.flatMap(({ report }) => (report.isLast ? [report.job.id] : [])));
+  const due: Waiting[] = [];
+  const rest: Waiting[] = [];
+  for (const one of waiting) {
+    const { job, outcome } = one.report;
+    const isDue = outcome.kind !== 'delivered' || finished.has(job.id) || one.sinceMs <= sinceMs;
+    (isDue ? due : rest).push(one);
+  }
+  return { due, rest };
 }

@@ -7,12 +7,12 @@ import type { EventFormat } from '../core/eventFormat.ts';
 import { type Json, type JsonObject, parseJsonQuickly } from '../core/json.ts';
 import { pythonJson } from '../core/jsonText.ts';
 import type { Secret } from '../core/secret.ts';
-import { deliveryId, type QueuedDelivery } from '../queue/delivery.ts';
+import { deliveryIds, type QueuedDelivery } from '../queue/delivery.ts';
 import type { Template } from '../template/engine.ts';
 import { parseHeaders } from './headers.ts';
 import { formatPayload } from './payload.ts';
 import { type SignatureKind, signatureHeaders } from './sign.ts';
-import { parseRequestUrl } from './url.ts';
+import { parseRequestUrl, type RequestUrl } from './url.ts';
 
 /** What of a Webhook shapes its requests. */
 export interface RequestShape {
@@ -58,51 +58,87 @@ function isReplay({ xid, lsn }: QueuedDelivery): boolean {
 }
 
 /** Renders and signs. Throws TEMPLATE_FAILED, URL_INVALID or HEADER_INVALID. */
+export type PrepareRequest = (delivery: QueuedDelivery, moment: RequestMoment) => PreparedRequest;
+
+/** {@link requestMaker} for one request. */
 export function prepareRequest(
   shape: RequestShape,
   delivery: QueuedDelivery,
   moment: RequestMoment,
 ): PreparedRequest {
+  return requestMaker(shape)(delivery, moment);
+}
+
+/** For many requests of one Webhook: what is the same in all of them is worked out once. */
+export function requestMaker(shape: RequestShape): PrepareRequest {
   const needsScope =
     !shape.url.isConstant || shape.headers?.isConstant === false || shape.body?.isConstant === false;
-  const payload = needsScope || shape.body === null ? formatPayload(delivery, shape.format) : '';
-  const scope = needsScope ? templateScope(delivery, shape.name, payload) : {};
-  const url = parseRequestUrl(shape.url.render(scope));
-  if (shape.origin !== null && url.origin !== shape.origin) {
-    throw new WalhookError(
-      'URL_INVALID',
-      `expected the origin ${shape.origin}, found another one after rendering`,
-    );
-  }
-  const body = Buffer.from(
-    shape.body === null ? defaultBody(payload, shape.format) : shape.body.render(scope),
-    'utf8',
-  );
-  const custom = shape.headers === null ? [] : parseHeaders(shape.headers.render(scope));
-  const id = deliveryId(delivery.eventId, shape.key);
-  const timestamp = Math.floor(moment.nowMs / 1_000);
-  const own: [string, string][] = [
-    ['Content-Type', shape.contentType],
-    ['User-Agent', moment.userAgent],
-    ...(url.authorization === null ? [] : [['Authorization', url.authorization] as [string, string]]),
-  ];
-  const overridden = new Set(custom.map(([name]) => name.toLowerCase()));
-  return {
-    method: shape.method,
-    origin: url.origin,
-    path: url.path,
-    headers: [
-      ...own.filter(([name]) => !overridden.has(name.toLowerCase())),
-      ...custom,
-      ['webhook-id', id],
-      ['webhook-timestamp', String(timestamp)],
-      ...(moment.isResend === true ? [['webhook-resend', '1'] as const] : []),
-      ...(delivery.isTest === true ? [['webhook-test', '1'] as const] : []),
-      ...(isReplay(delivery) ? [['webhook-replay', '1'] as const] : []),
-      ...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body),
-    ],
-    body,
+  const urlOf = rendering(shape.url, (text) => checkedUrl(shape, text));
+  const customOf = shape.headers === null ? () => NO_HEADERS : rendering(shape.headers, parseHeaders);
+  const idOf = deliveryIds(shape.key);
+  return (delivery, moment) => {
+    const payload = needsScope || shape.body === null ? formatPayload(delivery, shape.format) : '';
+    const scope = needsScope ? templateScope(delivery, shape.name, payload) : {};
+    const url = urlOf(scope);
+    const text = shape.body === null ? defaultBody(payload, shape.format) : shape.body.render(scope);
+    const body = Buffer.from(text, 'utf8');
+    const id = idOf(delivery.eventId);
+    const timestamp = Math.floor(moment.nowMs / 1_000);
+    return {
+      method: shape.method,
+      origin: url.origin,
+      path: url.path,
+      headers: [
+        ...leadingHeaders(shape, url, customOf(scope), moment.userAgent),
+        ['webhook-id', id],
+        ['webhook-timestamp', String(timestamp)],
+        ...(moment.isResend === true ? [['webhook-resend', '1'] as const] : []),
+        ...(delivery.isTest === true ? [['webhook-test', '1'] as const] : []),
+        ...(isReplay(delivery) ? [['webhook-replay', '1'] as const] : []),
+        ...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body),
+      ],
+      body,
+    };
   };
+}
+
+const NO_HEADERS: readonly (readonly [name: string, value: string])[] = [];
+
+/** Renders a template and reads what it gives; of one without tags, once. */
+function rendering<T>(template: Template, read: (text: string) => T): (scope: JsonObject) => T {
+  let known: { readonly value: T } | null = null;
+  return (scope) => {
+    if (known !== null) return known.value;
+    const value = read(template.render(scope));
+    if (template.isConstant) known = { value };
+    return value;
+  };
+}
+
+function checkedUrl(shape: RequestShape, text: string): RequestUrl {
+  const url = parseRequestUrl(text);
+  if (shape.origin === null || url.origin === shape.origin) return url;
+  throw new WalhookError(
+    'URL_INVALID',
+    `expected the origin ${shape.origin}, found another one after rendering`,
+  );
+}
+
+/** What custom headers name is theirs to say. */
+function leadingHeaders(
+  { contentType }: RequestShape,
+  { authorization }: RequestUrl,
+  custom: readonly (readonly [name: string, value: string])[],
+  userAgent: string,
+): (readonly [name: string, value: string])[] {
+  const own: (readonly [string, string])[] = [
+    ['Content-Type', contentType],
+    ['User-Agent', userAgent],
+  ];
+  if (authorization !== null) own.push(['Authorization', authorization]);
+  if (custom.length === 0) return own;
+  const overridden = new Set(custom.map(([name]) => name.toLowerCase()));
+  return [...own.filter(([name]) => !overridden.has(name.toLowerCase())), ...custom];
 }
 
 /** Peering Manager and NetBox write their JSON as Python does. */

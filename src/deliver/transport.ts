@@ -58,31 +58,33 @@ export class Transport {
     return this.#cutoff;
   }
 
-  /** What sends, where nothing has to be looked at first; null: ask {@link dispatcherFor}. */
-  readyDispatcher(): Dispatcher | null {
-    if (this.#current === null || this.#options.proxy !== null) return null;
-    return this.#isFresh ? this.#current.dispatcher : null;
+  /**
+   * What sends a request to an origin; a promise where a proxy is to be asked. Throws TLS_FILE_INVALID, and
+   * ADDRESS_REFUSED before a proxy is asked.
+   */
+  dispatcherFor(origin: string): Dispatcher | Promise<Dispatcher> {
+    return this.#options.proxy === null ? this.#dispatcher() : this.#checkedDispatcher(origin);
   }
 
-  get #isFresh(): boolean {
-    return this.#options.clock.monotonic() - this.#checkedAtMs < FILES_CHECK_MS;
+  async #checkedDispatcher(origin: string): Promise<Dispatcher> {
+    const url = new URL(origin);
+    await this.#options.own.refresh();
+    checkHost(this.#options, url.hostname, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
+    return this.#dispatcher();
   }
 
-  /** What sends a request to an origin. Throws TLS_FILE_INVALID, and ADDRESS_REFUSED before a proxy is asked. */
-  async dispatcherFor(origin: string): Promise<Dispatcher> {
-    if (this.#options.proxy !== null) {
-      const url = new URL(origin);
-      await this.#options.own.refresh();
-      checkHost(this.#options, url.hostname, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
+  #dispatcher(): Dispatcher {
+    const nowMs = this.#options.clock.monotonic();
+    if (this.#current !== null && nowMs - this.#checkedAtMs < FILES_CHECK_MS) {
+      return this.#current.dispatcher;
     }
-    if (this.#current !== null && this.#isFresh) return this.#current.dispatcher;
     const version = tlsVersion(this.#options.tls);
     if (this.#current === null || this.#current.version !== version) {
       const dispatcher = this.#newDispatcher();
       if (this.#current !== null) this.#retire(this.#current.dispatcher);
       this.#current = { dispatcher, version };
     }
-    this.#checkedAtMs = this.#options.clock.monotonic();
+    this.#checkedAtMs = nowMs;
     return this.#current.dispatcher;
   }
 

@@ -152,6 +152,8 @@ function demoConfig(url: string, queueUrl: string, inboxUrl: string): LoadedConf
     postgres: { url },
     queue: { url: queueUrl },
     admin: { listen: '127.0.0.1:0' },
+    // So that webhooks made on the page can go to the receiver too.
+    addresses: { allow: [new URL(inboxUrl).host] },
     webhooks: [
       { name: 'everything', models: ['*'], events: ['created', 'updated', 'deleted'], url: inboxUrl },
     ],

@@ -42,6 +42,8 @@ export interface EmbeddedPostgres {
   readonly user: 'postgres';
   readonly password: string;
   readonly logFile: string;
+  /** Where its files are. */
+  readonly dataFolder: string;
   /** A connection URL for one of the server's databases. */
   url(database: string): string;
   /**
@@ -59,6 +61,8 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** The folder with bin/, lib/ and share/; default: the optional dependency's. */
   readonly binaries?: string;
+  /** Makes the files instead of initdb, as those of another server whose password is given. */
+  readonly files?: { readonly password: string; fill(folder: string): Promise<void> };
 }
 
 /** Initialises and starts a server; resolves when it accepts connections. */
@@ -69,7 +73,7 @@ export async function startEmbeddedPostgres(
   const isRoot = process.getuid?.() === 0;
   const identity = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
   const folder = await mkdtemp(path.join(tmpdir(), 'walhook-postgres-'));
-  const password = randomBytes(12).toString('hex');
+  const password = options.files?.password ?? randomBytes(12).toString('hex');
   const passwordFile = path.join(folder, 'password');
   const file = await open(passwordFile, 'wx', 0o600);
   await file.writeFile(password);
@@ -82,25 +86,20 @@ export async function startEmbeddedPostgres(
   const logFile = path.join(folder, 'postgres.log');
   try {
     const data = path.join(folder, 'data');
-    await initialise(root, data, passwordFile, run);
+    if (options.files === undefined) await initialise(root, data, passwordFile, run);
+    else await options.files.fill(data);
+    if (isRoot) await giveAway(data);
     const port = await freePort();
     const settings = options.settings ?? {};
     let server = await launch(root, data, port, logFile, settings, run);
     const url = (database: string) => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
     let stopping: Promise<void> | null = null;
-    const own = async (owned: string) => {
-      if (!isRoot) return;
-      for (const entry of await readdir(owned, { recursive: true })) {
-        await lchown(path.join(owned, entry), NOBODY, NOBODY);
-      }
-      await lchown(owned, NOBODY, NOBODY);
-    };
     const restart: EmbeddedPostgres['restart'] = async (signal, between = () => Promise.resolve()) => {
       const ended = once(server, 'close');
       server.kill(signal);
       await ended;
       await between(data);
-      await own(data);
+      if (isRoot) await giveAway(data);
       server = await launch(root, data, port, logFile, settings, run);
       await untilReady(url('postgres'), server, logFile);
     };
@@ -112,11 +111,29 @@ export async function startEmbeddedPostgres(
       await stopServer(server);
       throw error;
     });
-    return { host: '127.0.0.1', port, user: 'postgres', password, logFile, url, restart, stop };
+    return {
+      host: '127.0.0.1',
+      port,
+      user: 'postgres',
+      password,
+      logFile,
+      dataFolder: data,
+      url,
+      restart,
+      stop,
+    };
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Files that root has put there belong to who runs the server. */
+async function giveAway(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { recursive: true })) {
+    await lchown(path.join(folder, entry), NOBODY, NOBODY);
+  }
+  await lchown(folder, NOBODY, NOBODY);
 }
 
 interface RunOptions {

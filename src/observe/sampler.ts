@@ -5,6 +5,7 @@
 import type { Clock } from '../core/clock.ts';
 import { toWalhookError, type WalhookError } from '../core/errors.ts';
 import type { QueueCounts } from '../queue/store.ts';
+import type { Latency } from './latency.ts';
 import type { Metrics, QueueSample } from './metrics.ts';
 import type { SlotReading } from './slotReading.ts';
 
@@ -15,6 +16,8 @@ const MAX_SAMPLES = 360;
 export interface SamplerOptions {
   readonly readSlot: () => Promise<SlotReading>;
   readonly readQueue: () => Promise<ReadonlyMap<string, QueueSample>>;
+  /** From commit to delivered, lately; absent: it is not asked. */
+  readonly readLatency?: () => Promise<Latency | null>;
   readonly metrics: Metrics;
   readonly clock: Clock;
 }
@@ -27,6 +30,7 @@ export interface Sample {
   readonly queue: ReadonlyMap<string, QueueSample> | null;
   readonly queueError: WalhookError | null;
   readonly captureLagSeconds: number;
+  readonly latency: Latency | null;
 }
 
 /** A point of the charts. */
@@ -39,6 +43,7 @@ export interface HistoryPoint {
   readonly backlog: number | null;
   readonly deliveredPerSecond: number | null;
   readonly failedPerSecond: number | null;
+  readonly p95Ms: number | null;
 }
 
 export class Sampler {
@@ -58,8 +63,12 @@ export class Sampler {
   }
 
   async sample(): Promise<Sample> {
-    const { readSlot, readQueue, metrics, clock } = this.#options;
-    const [slot, queue] = await Promise.allSettled([readSlot(), readQueue()]);
+    const { readSlot, readQueue, readLatency, metrics, clock } = this.#options;
+    const [slot, queue, latency] = await Promise.allSettled([
+      readSlot(),
+      readQueue(),
+      readLatency?.() ?? Promise.resolve(null),
+    ]);
     const sample: Sample = {
       atMs: clock.now(),
       slot: slot.status === 'fulfilled' ? slot.value : null,
@@ -67,6 +76,7 @@ export class Sampler {
       queue: queue.status === 'fulfilled' ? queue.value : null,
       queueError: queue.status === 'rejected' ? toWalhookError(queue.reason) : null,
       captureLagSeconds: metrics.captureLagSeconds,
+      latency: latency.status === 'fulfilled' ? latency.value : null,
     };
     metrics.sampled(
       sample.slot === null
@@ -136,5 +146,6 @@ export function historyPoint(sample: Sample, previous: Sample | null): HistoryPo
       : backlog.reduce<number>((sum, count) => sum + (count ?? 0), 0),
     deliveredPerSecond: rate('deliveredTotal'),
     failedPerSecond: rate('failedTotal'),
+    p95Ms: sample.latency?.p95Ms ?? null,
   };
 }

@@ -19,6 +19,9 @@ export interface StoredJob {
   readonly isTaken: boolean;
   readonly head: string;
   readonly history: string;
+  /** Bit i is set when delivery i was delivered and the log holds it here; see deliveredBatch.ts. */
+  readonly logged: number;
+  readonly records: string;
   /** Where it stands among the others; opaque, for the cursor. */
   readonly place: string;
 }
@@ -28,9 +31,13 @@ export interface WholeJob extends StoredJob {
   readonly events: string;
   /** Sealed. */
   readonly bodies: string;
+  /** Sealed, line by line. */
+  readonly exchanges: string;
 }
 
 export interface JobScan {
+  /** waiting: jobs that are not done · logged: jobs in which the log holds something. */
+  readonly part: 'waiting' | 'logged';
   readonly webhook: string | null;
   /** Goes on below this place; null: from the newest. */
   readonly after: string | null;
@@ -40,8 +47,8 @@ export interface JobScan {
   readonly untilMs: number | null;
   /** Only jobs whose head holds all of these. */
   readonly tokens: readonly string[];
-  /** Only jobs with Attempts, whose history holds this; null: any job. */
-  readonly history: string | null;
+  /** Only jobs with Attempts, what is known of which holds this; null: any job. */
+  readonly attempt: string | null;
   /** Only jobs that wait for a retry, or only others; null: any job. */
   readonly tried: boolean | null;
   readonly taken: boolean | null;
@@ -94,21 +101,23 @@ export interface BlankItem {
   readonly head: string;
   /** Sealed. */
   readonly events: string;
+  /** Sealed, line by line. */
+  readonly exchanges: string;
 }
 
 export interface RequeueItem {
+  /** The Delivery's. */
   readonly id: string;
   readonly webhook: string;
+  /** Where the log holds it; null: in an entry. */
+  readonly from: { readonly job: string; readonly bit: number } | null;
   readonly single: SingleJob;
 }
 
-export interface OutcomeRow {
-  readonly seq: number;
-  /** Of an entry; empty for a retry. */
-  readonly head: string;
-  /** Of a retry. */
-  readonly job: StoredJob | null;
-}
+/** tried: a job of a retry · delivered: a job in which something was logged, its newest number. */
+export type OutcomeRow =
+  | { readonly kind: 'ended'; readonly seq: number; readonly head: string }
+  | { readonly kind: 'tried' | 'delivered'; readonly seq: number; readonly job: StoredJob };
 
 export interface Backend {
   /** Keys of the Webhooks that ever had a Delivery. */
@@ -123,13 +132,13 @@ export interface Backend {
   cancelInJobs(items: readonly CancelItem[]): Promise<number>;
   /** Takes Deliveries out of jobs; returns the ids of the jobs that were as expected. */
   blankInJobs(items: readonly BlankItem[]): Promise<readonly string[]>;
-  /** Turns entries back into jobs; returns how many were still there. */
+  /** Turns what the log holds back into jobs; returns how many were still there. */
   requeue(items: readonly RequeueItem[]): Promise<number>;
   /** Makes delayed jobs due; returns how many were. */
   makeDue(jobs: readonly string[]): Promise<number>;
   /** Returns how many were there. */
   dropEntries(ids: readonly string[]): Promise<number>;
-  /** Outcomes recorded after a place in their sequence, in order. */
+  /** The first of each kind recorded after a place in their sequence, up to `most` of each. */
   outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]>;
   lastOutcome(): Promise<number>;
   sweep(retention: Retention, nowMs: number): Promise<Swept>;

@@ -48,7 +48,9 @@ export function planDamaged(job: DamagedJob, error: unknown, nowMs: number, poli
     const entry = entryOf({ ...ending, detail, trace: traceOf(job) }, policy);
     return [{ job: job.id, bit: 2 ** index, eventBytes: bytes, entry }];
   });
-  return { jobs: new Map([[job.id, 2 ** job.size - 1]]), retries: [], ended };
+  const nothing = { delivered: 0, deliveredBytes: 0, deliveredMs: 0, records: '', exchanges: '' };
+  const report = { webhook: job.webhook, mask: 2 ** job.size - 1, ...nothing };
+  return { jobs: new Map([[job.id, report]]), retries: [], ended };
 }
 
 /** One stands for all of a job that does not even say what it holds. */

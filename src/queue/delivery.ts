@@ -48,6 +48,12 @@ export function deliveryId(eventId: string, webhookKey: string): string {
   return `${eventId}-${hash8(webhookKey)}`;
 }
 
+/** {@link deliveryId} for many Deliveries of one Webhook. */
+export function deliveryIds(webhookKey: string): (eventId: string) => string {
+  const end = hash8(webhookKey);
+  return (eventId) => `${eventId}-${end}`;
+}
+
 /** What a Delivery counts for in the bytes that wait. */
 export function deliveryBytes({ json, frozen }: Pick<QueuedDelivery, 'json' | 'frozen'>): number {
   return Buffer.byteLength(json) + (frozen === undefined ? 0 : Buffer.byteLength(frozen.snapshots));
@@ -148,7 +154,7 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
   const heads = deliveries.map((delivery): Head => {
     const bytes = deliveryBytes(delivery);
     const { frozen } = delivery;
-    return {
+    const head: Head = {
       i: delivery.eventId,
       m: delivery.model,
       s: delivery.schema,
@@ -159,6 +165,11 @@ export function encodeHead(deliveries: readonly QueuedDelivery[]): string {
       x: delivery.xid,
       c: delivery.committedAtMs,
       n: delivery.json.length,
+    };
+    // Most have none of these.
+    if (frozen === undefined && bytes === delivery.json.length && delivery.isTest !== true) return head;
+    return {
+      ...head,
       ...(frozen === undefined ? {} : { f: { format: frozen.format, n: frozen.snapshots.length } }),
       ...(bytes === delivery.json.length ? {} : { b: bytes }),
       ...(delivery.isTest === true ? { test: true } : {}),
@@ -177,13 +188,10 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
   const deliveries = headsOf(head).map((one): QueuedDelivery => {
     const json = events.slice(at, at + one.n);
     at += one.n;
-    const snapshots = events.slice(at, at + (one.f?.n ?? 0));
-    at += one.f?.n ?? 0;
-    return {
-      ...described(one),
-      json,
-      ...(one.f === undefined ? {} : { frozen: { format: one.f.format, snapshots } }),
-    };
+    if (one.f === undefined) return described(one, json);
+    const snapshots = events.slice(at, at + one.f.n);
+    at += one.f.n;
+    return { ...described(one, json), frozen: { format: one.f.format, snapshots } };
   });
   if (events.length < at) throw damaged(`${at} characters of Events`, String(events.length));
   return deliveries;
@@ -191,7 +199,7 @@ export function decodeJob(head: string, events: string): QueuedDelivery[] {
 
 /** The Deliveries of a job without their Events, and what each counts for. Throws as {@link decodeJob} does. */
 export function decodeHead(head: string): { readonly delivery: QueuedDelivery; readonly bytes: number }[] {
-  return headsOf(head).map((one) => ({ delivery: { ...described(one), json: '' }, bytes: one.b ?? one.n }));
+  return headsOf(head).map((one) => ({ delivery: described(one, ''), bytes: one.b ?? one.n }));
 }
 
 function headsOf(head: string): readonly Head[] {
@@ -219,8 +227,8 @@ function damaged(expected: string, found: string): WalhookError {
   return new WalhookError('QUEUE_JOB_DAMAGED', `expected a job to hold ${expected}, found ${found}`);
 }
 
-function described(one: Head): Omit<QueuedDelivery, 'json'> {
-  return {
+function described(one: Head, json: string): QueuedDelivery {
+  const delivery = {
     eventId: one.i,
     model: one.m,
     schema: one.s,
@@ -230,8 +238,9 @@ function described(one: Head): Omit<QueuedDelivery, 'json'> {
     lsn: one.l,
     xid: one.x,
     committedAtMs: one.c,
-    ...(one.test === true ? { isTest: true } : {}),
+    json,
   };
+  return one.test === true ? { ...delivery, isTest: true } : delivery;
 }
 
 /**

@@ -66,7 +66,7 @@ const MAX_BODIES_LENGTH = 128 * 1_024;
 const MAX_REQUEST_LENGTH = 64 * 1_024;
 
 /** An Attempt without its response, by position: heads are many and are read by the stores too. */
-type AttemptRow = readonly [
+export type AttemptRow = readonly [
   startedMs: number,
   durationMs: number,
   responseMs: number | null,
@@ -136,9 +136,7 @@ export function traced(
 ): Trace {
   if (attempt === undefined) return trace;
   const { resent, attempts } = readHistory(trace.history);
-  const { startedMs, durationMs, responseMs, status, error, detail } = attempt;
-  const row: AttemptRow = [startedMs, durationMs, responseMs, status, error, detail, nextMs];
-  const history = JSON.stringify({ resent, attempts: [...attempts, row] } satisfies History);
+  const history = historyOf({ resent, attempts: [...attempts, attemptRow(attempt, nextMs)] });
   if (payloads === 'none') return { history, bodies: '' };
   const before = readBodies(trace.bodies, sealer);
   const responses = attempts.map((_, i) => before.responses[i] ?? null);
@@ -146,14 +144,27 @@ export function traced(
     request: keptRequest(attempt.request, payloads),
     responses: withinBound([...responses, keptResponse(attempt.response, payloads)]),
   };
-  return { history, bodies: sealer.seal(JSON.stringify(bodies)) };
+  return { history, bodies: sealedBodies(bodies, sealer) };
+}
+
+export function attemptRow(attempt: AttemptRecord, nextMs: number | null): AttemptRow {
+  const { startedMs, durationMs, responseMs, status, error, detail } = attempt;
+  return [startedMs, durationMs, responseMs, status, error, detail, nextMs];
+}
+
+export function historyOf(history: History): string {
+  return JSON.stringify(history);
+}
+
+export function sealedBodies(bodies: Bodies, sealer: Sealer): string {
+  return sealer.seal(JSON.stringify(bodies));
 }
 
 /** The trace of a Delivery that is sent again by hand. */
 export function resentTrace(trace: Trace): Trace {
   const { resent, attempts } = readHistory(trace.history);
   return {
-    history: JSON.stringify({ resent: resent + 1, attempts } satisfies History),
+    history: historyOf({ resent: resent + 1, attempts }),
     bodies: trace.bodies,
   };
 }
@@ -167,14 +178,17 @@ export function isResent(history: string): boolean {
   return history !== '' && readHistory(history).resent > 0;
 }
 
-function keptRequest(request: SentRequest | null, payloads: LogPayloads): SentRequest | null {
+export function keptRequest(request: SentRequest | null, payloads: LogPayloads): SentRequest | null {
   if (request === null || request.body === null) return request;
   if (payloads === 'metadata') return { ...request, body: null, bodyIs: 'absent' };
   if (request.body.length <= MAX_REQUEST_LENGTH) return request;
   return { ...request, body: request.body.slice(0, MAX_REQUEST_LENGTH), bodyIs: 'cut' };
 }
 
-function keptResponse(response: ReceivedResponse | null, payloads: LogPayloads): ReceivedResponse | null {
+export function keptResponse(
+  response: ReceivedResponse | null,
+  payloads: LogPayloads,
+): ReceivedResponse | null {
   if (response === null || response.body === null) return response;
   if (payloads === 'metadata') return { ...response, body: null };
   // base64 of the bound is a third longer.
@@ -323,7 +337,7 @@ function splitEvent(row: HeadRow, text: string): Pick<QueuedDelivery, 'json' | '
 export function traceOfEntry(head: string, bodies: string): Trace {
   const row = JSON.parse(head) as HeadRow;
   return {
-    history: JSON.stringify({ resent: row[13], attempts: row[17] } satisfies History),
+    history: historyOf({ resent: row[13], attempts: row[17] }),
     bodies,
   };
 }
@@ -362,7 +376,7 @@ function lastOf(
   };
 }
 
-function loggedAttempts(rows: readonly AttemptRow[], { responses }: Bodies): LoggedAttempt[] {
+export function loggedAttempts(rows: readonly AttemptRow[], { responses }: Bodies): LoggedAttempt[] {
   return rows.map(([startedMs, durationMs, responseMs, status, error, detail, nextMs], i) => ({
     startedMs,
     durationMs,

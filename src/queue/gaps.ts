@@ -17,6 +17,8 @@ export type GapKind =
   | 'slot_lost'
   /** A slot of that name is there and stands behind nothing we know: it was made anew, or moved. */
   | 'slot_moved'
+  /** The publication was dropped and made again while nobody looked: nothing was sent in between. */
+  | 'publication_remade'
   /** The server's WAL ends before our position: a backup was restored, or a standby was behind. */
   | 'server_behind'
   /** Another system, or a timeline that left ours before our position. */

@@ -153,6 +153,7 @@ export interface InspectStore {
    * Outcomes (delivered, to be retried, failed, cancelled) as they are recorded, oldest first.
    *
    * @param after cursor of the call before; null: from now on
+   * @param limit what one job delivered at once is given as a whole, and may pass it
    */
   outcomes(after: string | null, limit: number): Promise<OutcomePage>;
   /** Drops what retention no longer keeps, at most a few thousand at a time. */

@@ -1,34 +1,20 @@
 /**
  * Deliveries listed and operated on, over either store.
  *
- * A list merges two streams by commit time: Deliveries still in jobs, and entries of the log. Its cursor says
- * for both how far they are shown. Operations on many go page by page over the same streams: each page is
- * one transaction of the store, which looks again at whether what was read still holds.
+ * Operations on many go page by page over the streams of a list (lister.ts): each page is one transaction of
+ * the store, which looks again at whether what was read still holds.
  */
 import { WalhookError } from '../core/errors.ts';
-import { hash8 } from '../core/hash.ts';
-import type { Backend, BlankItem, CancelItem, RequeueItem, StoredJob, WholeJob } from './backend.ts';
-import { isDamage } from './damaged.ts';
-import {
-  decodeHead,
-  decodeJob,
-  deliveryBytes,
-  deliveryId,
-  encodeHead,
-  eventsOf,
-  headTokens,
-  PURGED,
-  type QueuedDelivery,
-} from './delivery.ts';
+import type { Backend, CancelItem, RequeueItem, WholeJob } from './backend.ts';
+import { exchangeOfDelivered, resentTraceOfDelivered } from './deliveredBatch.ts';
+import { deliveryBytes, deliveryId, type QueuedDelivery } from './delivery.ts';
 import {
   deliveryOfEntry,
   detailOfEntry,
   detailOfTrace,
   entryOf,
-  historyToken,
   resentTrace,
   summaryOfEntry,
-  summaryOfTrace,
   traceOfEntry,
 } from './entry.ts';
 import type {
@@ -43,95 +29,73 @@ import type {
   Retention,
   Swept,
 } from './inspect.ts';
-import { MAX_IDS, MAX_PAGE } from './inspect.ts';
-import { END, formatCursor, type ListCursor, parseCursor, START } from './listCursor.ts';
+import { MAX_PAGE } from './inspect.ts';
+import { blanked, deliveriesOf, type JobItem, outcomesOfJob, recordOf, waitingItems } from './jobItems.ts';
+import { Lister, type Part } from './lister.ts';
 import { type LogPolicy, singleJob } from './reports.ts';
 import type { FailedDelivery } from './store.ts';
 
-/** Jobs and entries asked for at once. */
-const JOBS_AT_ONCE = 50;
-const ENTRIES_AT_ONCE = 200;
-/** Calls of the store that one page may take before it ends short, with a cursor. */
-const MAX_CALLS = 60;
 /** Deliveries that one transaction changes at most. */
 const CHANGED_AT_ONCE = 200;
 /** Reading a job and changing it are two steps; what changed in between is read again this often. */
 const MAX_REPEATS = 5;
 
-const ENDED = new Set(['delivered', 'failed', 'cancelled']);
-
-/** A Delivery in a job. */
-interface JobItem {
-  readonly job: StoredJob;
-  readonly index: number;
-  readonly isDone: boolean;
-  readonly summary: DeliverySummary;
-}
-
 export class Inspector implements InspectStore {
   readonly #backend: Backend;
   readonly #policy: LogPolicy;
+  readonly #lister: Lister;
 
   constructor(backend: Backend, policy: LogPolicy) {
     this.#backend = backend;
     this.#policy = policy;
+    this.#lister = new Lister(backend);
   }
 
-  async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<DeliveryPage> {
-    const wanted = Math.max(1, Math.min(limit, MAX_PAGE));
-    if (filter.ids !== undefined) return await this.#listIds(filter);
-    const from = cursor === null ? START : parseCursor(cursor);
-    const jobs = mayWait(filter) ? await this.#waiting(filter, from, wanted) : NOTHING;
-    const entries = mayHaveEnded(filter) ? await this.#ended(filter, from, wanted) : NOTHING;
-    const items: DeliverySummary[] = [];
-    let at: ListCursor = { ...from };
-    let [j, e] = [0, 0];
-    while (items.length < wanted) {
-      const job = jobs.items[j];
-      const entry = entries.items[e];
-      // A stream that ended short of a page is not over: what it has yet to show may be newer.
-      if (job === undefined && entry === undefined) break;
-      if (job === undefined && jobs.next !== null) break;
-      if (entry === undefined && entries.next !== null) break;
-      const takesJob =
-        entry === undefined || (job !== undefined && job.item.committedAtMs >= entry.item.committedAtMs);
-      if (takesJob && job !== undefined) {
-        items.push(job.item);
-        at = { ...at, ...job.at };
-        j += 1;
-      } else if (entry !== undefined) {
-        items.push(entry.item);
-        at = { ...at, ...entry.at };
-        e += 1;
-      }
-    }
-    if (j === jobs.items.length) at = { ...at, job: jobs.next ?? END, skip: null };
-    if (e === entries.items.length) at = { ...at, entry: entries.next ?? END };
-    return { items, cursor: at.job === END && at.entry === END ? null : formatCursor(at) };
+  async list(filter: DeliveryFilter, page: PageRequest): Promise<DeliveryPage> {
+    return await this.#lister.list(filter, page);
   }
 
   async get(id: string): Promise<DeliveryDetail | null> {
+    // It may go from one place to the next between two looks, and never back but by hand.
+    return (
+      (await this.#getEntry(id)) ??
+      (await this.#getInJob(id, 'waiting')) ??
+      (await this.#getInJob(id, 'logged')) ??
+      (await this.#getEntry(id))
+    );
+  }
+
+  async #getEntry(id: string): Promise<DeliveryDetail | null> {
     const [entry] = await this.#backend.readEntries([id]);
-    if (entry !== undefined) return detailOfEntry(entry.head, entry.event, entry.bodies, this.#policy.sealer);
-    const found = await this.#findInJob(id);
+    if (entry === undefined) return null;
+    return detailOfEntry(entry.head, entry.event, entry.bodies, this.#policy.sealer);
+  }
+
+  async #getInJob(id: string, part: Part): Promise<DeliveryDetail | null> {
+    const found = await this.#lister.find(id, part);
     if (found === null) return null;
     const [job] = await this.#backend.readJobs([found.job.id]);
     const delivery = job === undefined ? undefined : this.#deliveriesOf(job)[found.index];
-    if (job === undefined || delivery === undefined) {
-      // It ended between the two looks.
-      const [ended] = await this.#backend.readEntries([id]);
-      if (ended === undefined) return null;
-      return detailOfEntry(ended.head, ended.event, ended.bodies, this.#policy.sealer);
-    }
+    if (job === undefined || delivery === undefined) return null;
     const { schema, table, lsn, xid, json } = delivery;
-    const trace = detailOfTrace({ history: job.history, bodies: job.bodies }, this.#policy.sealer);
-    return { ...found.summary, schema, table, lsn, xid, event: json, ...trace };
+    const { sealer } = this.#policy;
+    const exchanged =
+      part === 'waiting'
+        ? detailOfTrace({ history: job.history, bodies: job.bodies }, sealer)
+        : exchangeOfDelivered(found.index, recordOf(job, found.index), job.exchanges, sealer);
+    return { ...found.summary, schema, table, lsn, xid, event: json === '' ? null : json, ...exchanged };
   }
 
   async count(filter: DeliveryFilter): Promise<number> {
-    if (filter.ids !== undefined) return (await this.#listIds(filter)).items.length;
-    let total = mayHaveEnded(filter) ? await this.#backend.countEntries(filter) : 0;
-    if (mayWait(filter)) for await (const items of this.#jobPages(filter)) total += items.length;
+    if (filter.ids !== undefined) {
+      return (await this.list(filter, { limit: MAX_PAGE, cursor: null })).items.length;
+    }
+    const { state } = filter;
+    const isWaiting = state !== undefined && !['delivered', 'failed', 'cancelled'].includes(state);
+    let total = isWaiting ? 0 : await this.#backend.countEntries(filter);
+    for (const part of ['waiting', 'logged'] as const) {
+      for await (const items of this.#lister.jobPages(part, filter)) total += items.length;
+    }
     return total;
   }
 
@@ -139,16 +103,18 @@ export class Inspector implements InspectStore {
     let done = 0;
     let asked = 0;
     // Jobs first: what the log gives back becomes jobs.
-    if (mayWait(filter)) {
-      for await (const items of this.#jobPages(filter)) {
-        const delayed = items.filter(({ job }) => !job.isTaken && job.attempts > 0 && job.dueMs > nowMs);
-        asked += items.length;
-        done += await this.#backend.makeDue(delayed.map(({ job }) => job.id));
-      }
+    for await (const items of this.#lister.jobPages('waiting', filter)) {
+      const delayed = items.filter(({ job }) => !job.isTaken && job.attempts > 0 && job.dueMs > nowMs);
+      asked += items.length;
+      done += await this.#backend.makeDue(delayed.map(({ job }) => job.id));
     }
-    for await (const ids of this.#entryPages(filter)) {
+    for await (const items of this.#lister.jobPages('logged', filter)) {
+      asked += items.length;
+      done += await this.#requeueLogged(items);
+    }
+    for await (const ids of this.#lister.entryPages(filter)) {
       asked += ids.length;
-      done += await this.#requeue(ids);
+      done += await this.#requeueEntries(ids);
     }
     return { done, skipped: asked - done };
   }
@@ -156,11 +122,9 @@ export class Inspector implements InspectStore {
   async cancel(filter: DeliveryFilter, nowMs: number): Promise<Operated> {
     let done = 0;
     let asked = 0;
-    if (mayWait(filter)) {
-      for await (const items of this.#jobPages(filter)) {
-        asked += items.length;
-        done += await this.#cancel(items, nowMs);
-      }
+    for await (const items of this.#lister.jobPages('waiting', filter)) {
+      asked += items.length;
+      done += await this.#cancel(items, nowMs);
     }
     return { done, skipped: asked - done };
   }
@@ -168,15 +132,17 @@ export class Inspector implements InspectStore {
   async purge(filter: DeliveryFilter): Promise<Operated> {
     let done = 0;
     let skipped = 0;
-    if (mayWait(filter)) {
-      // What is done stands in the log; its text goes from the job too.
-      for await (const items of this.#jobPages(filter, filter.state === undefined)) {
+    // What is done of a job stands elsewhere in the log; its text goes from the job too.
+    const withOthers = filter.state === undefined;
+    for (const part of ['waiting', 'logged'] as const) {
+      for await (const items of this.#lister.jobPages(part, filter, withOthers)) {
         const left = await this.#blank(items);
-        done += items.filter((item) => !item.isDone && !left.includes(item)).length;
+        const isCounted = (item: JobItem) => (part === 'waiting' ? !item.isDone : item.isLogged);
+        done += items.filter((item) => isCounted(item) && !left.includes(item)).length;
         skipped += left.length;
       }
     }
-    for await (const ids of this.#entryPages(filter)) done += await this.#backend.dropEntries(ids);
+    for await (const ids of this.#lister.entryPages(filter)) done += await this.#backend.dropEntries(ids);
     return { done, skipped };
   }
 
@@ -186,11 +152,22 @@ export class Inspector implements InspectStore {
       throw new WalhookError('USAGE', 'expected the cursor of an earlier call, found something else');
     }
     const parked = await this.#backend.parkedWebhooks();
-    const rows = await this.#backend.outcomesAfter(Number(after), Math.min(limit, MAX_PAGE));
-    const items = rows.flatMap(({ head, job }) =>
-      job === null ? [summaryOfEntry(head)] : jobItems(job, parked).map((item) => item.summary),
-    );
-    return { items, cursor: String(rows.at(-1)?.seq ?? after) };
+    const most = Math.min(limit, MAX_PAGE);
+    const rows = await this.#backend.outcomesAfter(Number(after), most);
+    // What a job delivered at once has one number, and is given as a whole.
+    const numbered = rows.flatMap((row) => {
+      if (row.kind === 'ended') return [{ seq: row.seq, items: [summaryOfEntry(row.head)] }];
+      if (row.kind === 'delivered') return outcomesOfJob(row.job, Number(after));
+      return [{ seq: row.seq, items: waitingItems(row.job, parked).map((item) => item.summary) }];
+    });
+    const items: DeliverySummary[] = [];
+    let cursor = after;
+    for (const one of numbered.sort((a, b) => a.seq - b.seq)) {
+      if (items.length >= most) break;
+      items.push(...one.items);
+      cursor = String(one.seq);
+    }
+    return { items, cursor };
   }
 
   async sweep(retention: Retention, nowMs: number): Promise<Swept> {
@@ -209,136 +186,35 @@ export class Inspector implements InspectStore {
     });
   }
 
-  async #listIds(filter: DeliveryFilter): Promise<DeliveryPage> {
-    const ids = checkedIds(filter);
-    const entries = await this.#backend.readEntries(ids);
-    const ended = entries.map(({ head }) => summaryOfEntry(head));
-    const known = new Set(ended.map((summary) => summary.id));
-    const waiting: DeliverySummary[] = [];
-    for (const id of ids.filter((one) => !known.has(one))) {
-      const found = await this.#findInJob(id);
-      if (found !== null) waiting.push(found.summary);
-    }
-    return { items: [...waiting, ...ended].filter((summary) => isWanted(summary, filter)), cursor: null };
-  }
-
-  /** The stream of Deliveries in jobs, from where the cursor is. */
-  async #waiting(filter: DeliveryFilter, from: ListCursor, wanted: number): Promise<Stream> {
-    if (from.job === END) return NOTHING;
-    const parked = await this.#backend.parkedWebhooks();
-    if (filter.state === 'parked' && !mayBeParked(filter, parked)) return NOTHING;
-    const items: Stream['items'][number][] = [];
-    let after = from.job;
-    for (let calls = 0; calls < MAX_CALLS; calls += 1) {
-      const scan = await this.#backend.scanJobs(jobScan(filter, after, JOBS_AT_ONCE));
-      let before = after;
-      for (const job of scan.items) {
-        for (const { summary, index } of jobItems(job, parked).reverse()) {
-          const isShown = from.skip?.place === job.place && index >= from.skip.index;
-          if (isShown || !isWanted(summary, filter)) continue;
-          // The job stays ahead of the cursor until all of it is shown.
-          items.push({ item: summary, at: { job: before, skip: { place: job.place, index } } });
-        }
-        before = job.place;
-        if (items.length >= wanted) return { items, next: before };
-      }
-      if (scan.next === null) return { items, next: null };
-      after = scan.next;
-    }
-    return { items, next: after };
-  }
-
-  /** The stream of entries, from where the cursor is. */
-  async #ended(filter: DeliveryFilter, from: ListCursor, wanted: number): Promise<Stream> {
-    if (from.entry === END) return NOTHING;
-    const items: Stream['items'][number][] = [];
-    let after = from.entry;
-    for (let calls = 0; calls < MAX_CALLS && items.length < wanted; calls += 1) {
-      const scan = await this.#backend.scanEntries({ filter, after, most: wanted });
-      for (const { head, place } of scan.items) {
-        items.push({ item: summaryOfEntry(head), at: { entry: place } });
-      }
-      if (scan.next === null) return { items, next: null };
-      after = scan.next;
-    }
-    return { items, next: after };
-  }
-
-  async #findInJob(id: string): Promise<JobItem | null> {
-    const [, eventId, suffix] = /^(.+)-([0-9a-f]{8})$/.exec(id) ?? [];
-    const webhook = (await this.#backend.webhookKeys()).find((key) => hash8(key) === suffix);
-    if (eventId === undefined || webhook === undefined) return null;
-    const parked = await this.#backend.parkedWebhooks();
-    let after: string | null = null;
-    do {
-      const tokens = headTokens({ eventId });
-      const scan = await this.#backend.scanJobs({
-        webhook,
-        after,
-        sinceMs: null,
-        untilMs: null,
-        tokens,
-        history: null,
-        tried: null,
-        taken: null,
-        most: JOBS_AT_ONCE,
-      });
-      for (const job of scan.items) {
-        const found = jobItems(job, parked).find((item) => item.summary.eventId === eventId);
-        if (found !== undefined) return found;
-      }
-      after = scan.next;
-    } while (after !== null);
-    return null;
-  }
-
-  /** Deliveries in jobs that a filter means, some hundred at a time. */
-  async *#jobPages(filter: DeliveryFilter, withDone = false): AsyncGenerator<JobItem[]> {
-    if (filter.ids !== undefined) {
-      for (const id of checkedIds(filter)) {
-        const found = await this.#findInJob(id);
-        if (found !== null && isWanted(found.summary, filter)) yield [found];
-      }
-      return;
-    }
-    const parked = await this.#backend.parkedWebhooks();
-    let after: string | null = null;
-    do {
-      const scan = await this.#backend.scanJobs(jobScan(filter, after, JOBS_AT_ONCE));
-      const items = scan.items.flatMap((job) => jobItems(job, parked, withDone));
-      const wanted = items.filter(({ summary }) => isWanted(summary, filter));
-      if (wanted.length > 0) yield wanted;
-      after = scan.next;
-    } while (after !== null);
-  }
-
-  /** Ids of entries that a filter means, some hundred at a time. */
-  async *#entryPages(filter: DeliveryFilter): AsyncGenerator<string[]> {
-    if (!mayHaveEnded(filter)) return;
-    if (filter.ids !== undefined) {
-      const entries = await this.#backend.readEntries(checkedIds(filter));
-      const wanted = entries.filter(({ head }) => isWanted(summaryOfEntry(head), filter));
-      if (wanted.length > 0) yield wanted.map(({ id }) => id);
-      return;
-    }
-    let after: string | null = null;
-    do {
-      const scan = await this.#backend.scanEntries({ filter, after, most: ENTRIES_AT_ONCE });
-      if (scan.items.length > 0) yield scan.items.map(({ head }) => summaryOfEntry(head).id);
-      after = scan.next;
-    } while (after !== null);
-  }
-
-  async #requeue(ids: readonly string[]): Promise<number> {
+  async #requeueEntries(ids: readonly string[]): Promise<number> {
     const entries = await this.#backend.readEntries(ids);
     const items = entries.flatMap(({ id, head, event, bodies }): RequeueItem[] => {
       const delivery = deliveryOfEntry(head, event, this.#policy.sealer);
       if (delivery === null) return [];
       const trace = resentTrace(traceOfEntry(head, bodies));
       const { webhook } = summaryOfEntry(head);
-      return [{ id, webhook, single: singleJob(delivery, trace, this.#policy) }];
+      return [{ id, webhook, from: null, single: singleJob(delivery, trace, this.#policy) }];
     });
     return await this.#backend.requeue(items);
+  }
+
+  async #requeueLogged(items: readonly JobItem[]): Promise<number> {
+    const jobs = await this.#wholeJobs(items);
+    const { sealer } = this.#policy;
+    const requeued = items.flatMap(({ job: { id: job }, index }): RequeueItem[] => {
+      const whole = jobs.get(job);
+      const delivery = whole?.deliveries[index];
+      if (whole === undefined || delivery === undefined || delivery.json === '') return [];
+      const { webhook, exchanges } = whole.job;
+      const trace = resentTraceOfDelivered(index, recordOf(whole.job, index), exchanges, sealer);
+      const single = singleJob(delivery, trace, this.#policy);
+      return [{ id: deliveryId(delivery.eventId, webhook), webhook, from: { job, bit: 2 ** index }, single }];
+    });
+    let done = 0;
+    for (let i = 0; i < requeued.length; i += CHANGED_AT_ONCE) {
+      done += await this.#backend.requeue(requeued.slice(i, i + CHANGED_AT_ONCE));
+    }
+    return done;
   }
 
   async #cancel(items: readonly JobItem[], nowMs: number): Promise<number> {
@@ -373,10 +249,10 @@ export class Inspector implements InspectStore {
     let left = items;
     for (let tries = 0; left.length > 0 && tries < MAX_REPEATS; tries += 1) {
       const jobs = await this.#wholeJobs(left);
-      const blanks = [...jobs.values()].map((whole) =>
+      const blanks = [...jobs.values()].map(({ job }) =>
         blanked(
-          whole,
-          new Set(left.filter(({ job }) => job.id === whole.job.id).map(({ index }) => index)),
+          job,
+          new Set(left.filter((item) => item.job.id === job.id).map(({ index }) => index)),
           this.#policy,
         ),
       );
@@ -396,130 +272,6 @@ export class Inspector implements InspectStore {
   }
 
   #deliveriesOf(job: WholeJob): QueuedDelivery[] {
-    return decodeJob(job.head, this.#policy.sealer.open(job.events));
+    return deliveriesOf(job, this.#policy.sealer);
   }
-}
-
-interface Stream {
-  readonly items: readonly { readonly item: DeliverySummary; readonly at: Partial<ListCursor> }[];
-  /** Where to go on behind the items; null: there is nothing. */
-  readonly next: string | null;
-}
-
-const NOTHING: Stream = { items: [], next: null };
-
-function blanked(
-  { job, deliveries }: { readonly job: WholeJob; readonly deliveries: readonly QueuedDelivery[] },
-  indexes: ReadonlySet<number>,
-  { sealer }: LogPolicy,
-): BlankItem {
-  const rest = deliveries.map((delivery, i) => (indexes.has(i) ? PURGED : delivery));
-  let mask = 0;
-  let freshBytes = 0;
-  for (const index of indexes) {
-    mask += 2 ** index;
-    const isDone = ((job.done >> index) & 1) === 1;
-    if (!isDone) freshBytes += deliveryBytes(deliveries[index] ?? PURGED);
-  }
-  return {
-    job: job.id,
-    expected: { head: job.head, done: job.done },
-    mask,
-    freshBytes,
-    head: encodeHead(rest),
-    events: sealer.seal(eventsOf(rest)),
-  };
-}
-
-function jobScan(
-  { webhook, state, model, key, requestId, status, sinceMs, untilMs }: DeliveryFilter,
-  after: string | null,
-  most: number,
-) {
-  return {
-    webhook: webhook ?? null,
-    after,
-    sinceMs: sinceMs ?? null,
-    untilMs: untilMs ?? null,
-    tokens: headTokens({ model, key, requestId }),
-    history: status === undefined ? null : historyToken(status),
-    tried: state === 'waiting' || state === 'delayed' ? state === 'delayed' : null,
-    taken: state === undefined ? null : state === 'active',
-    most,
-  };
-}
-
-/** A job that is damaged shows nothing until a claim ends it: one must not hide all the others. */
-function readableHeads(head: string): QueuedDelivery[] {
-  try {
-    return decodeHead(head).map(({ delivery }) => delivery);
-  } catch (error) {
-    if (isDamage(error)) return [];
-    throw error;
-  }
-}
-
-/** The Deliveries of a job that are still to be done (or all that were not purged). */
-function jobItems(job: StoredJob, parked: ReadonlySet<string>, withDone = false): JobItem[] {
-  const heads = readableHeads(job.head);
-  const state = job.isTaken
-    ? 'active'
-    : parked.has(job.webhook)
-      ? 'parked'
-      : job.attempts > 0
-        ? 'delayed'
-        : 'waiting';
-  return heads.flatMap((delivery, index) => {
-    const isDone = ((job.done >> index) & 1) === 1;
-    if (delivery.eventId === '' || (isDone && !withDone)) return [];
-    const { eventId, model, key, requestId, committedAtMs } = delivery;
-    const summary: DeliverySummary = {
-      id: deliveryId(eventId, job.webhook),
-      webhook: job.webhook,
-      state,
-      model,
-      key,
-      requestId,
-      eventId,
-      committedAtMs,
-      ...summaryOfTrace(job.history),
-      nextMs: !job.isTaken && job.dueMs > 0 ? job.dueMs : null,
-      endedMs: null,
-    };
-    return [{ job, index, isDone, summary }];
-  });
-}
-
-/** Nothing is parked where no breaker is open. */
-function mayBeParked({ webhook }: DeliveryFilter, parked: ReadonlySet<string>): boolean {
-  return webhook === undefined ? parked.size > 0 : parked.has(webhook);
-}
-
-function mayWait({ state }: DeliveryFilter): boolean {
-  return state === undefined || !ENDED.has(state);
-}
-
-function mayHaveEnded({ state }: DeliveryFilter): boolean {
-  return state === undefined || ENDED.has(state);
-}
-
-function isWanted(summary: DeliverySummary, filter: DeliveryFilter): boolean {
-  const { webhook, state, model, key, requestId, status, sinceMs, untilMs } = filter;
-  return (
-    (webhook === undefined || summary.webhook === webhook) &&
-    (state === undefined || summary.state === state) &&
-    (model === undefined || summary.model === model) &&
-    (key === undefined || summary.key === key) &&
-    (requestId === undefined || summary.requestId === requestId) &&
-    (status === undefined || String(summary.status ?? summary.error) === status) &&
-    (sinceMs === undefined || summary.committedAtMs >= sinceMs) &&
-    (untilMs === undefined || summary.committedAtMs < untilMs)
-  );
-}
-
-function checkedIds({ ids = [] }: DeliveryFilter): readonly string[] {
-  if (ids.length > MAX_IDS) {
-    throw new WalhookError('USAGE', `expected at most ${MAX_IDS} ids at once, found ${ids.length}`);
-  }
-  return [...new Set(ids)];
 }

@@ -270,7 +270,7 @@ function checkBeforeImages({ state }: CheckInput): Finding[] {
     {
       code: 'NO_BEFORE_IMAGE',
       level: 'advice',
-      message: `${first}${others.length === 0 ? ' sends' : ` and ${others.length} more tables send`} no row as it was before: prechange holds the key only`,
+      message: `${first}${others.length === 0 ? ' sends' : ` and ${others.length} more ${others.length === 1 ? 'table' : 'tables'} send`} no row as it was before: prechange holds the key only`,
       remedy: `ALTER TABLE ${first} REPLICA IDENTITY FULL; -- where webhooks need the before image`,
     },
   ];

@@ -46,7 +46,9 @@ function checkReplication({ state, surroundings, replicationUrl }: SurroundingsI
   const { replication, provider } = surroundings;
   const findings: Finding[] = [];
   const isPooler = replicationUrl !== null && isPoolerHost(replicationUrl);
-  if (replication.error !== null) {
+  // Where the role lacks the privilege, REPLICATION_PRIVILEGE says so, with the remedy.
+  const isTold = replication.code === '42501' && !state.role.mayReplicate;
+  if (replication.error !== null && !isTold) {
     const hint = isPooler ? ', and the host looks like a pooler' : '';
     findings.push({
       code: 'REPLICATION_REFUSED',

@@ -20,6 +20,8 @@ export interface Progress {
   readonly timeline: number;
   /** Of the newest Transaction read; null before there was one. */
   readonly committedAtMs: number | null;
+  /** The oid of the publication that was read; absent in notes of older versions. */
+  readonly publicationOid?: string;
 }
 
 const KEY = 'progress';
@@ -42,16 +44,25 @@ export interface HistoryView {
   readonly currentLsn: Lsn;
   /** Where the server's history left the timeline of the position; null where it did not, or never was on it. */
   readonly fork: Lsn | 'same' | 'unrelated';
+  /** Whether the publication is another than the one that was read, under the same name. */
+  readonly isPublicationRemade: boolean;
 }
 
 /** Why the position may not be used; null where it may. Pure. */
-export function judgeHistory({ position, slot, currentLsn, fork }: HistoryView): GapKind | null {
+export function judgeHistory({
+  position,
+  slot,
+  currentLsn,
+  fork,
+  isPublicationRemade,
+}: HistoryView): GapKind | null {
   if (slot.walStatus === 'missing' || slot.walStatus === 'lost') return 'slot_lost';
   if (fork === 'unrelated' || (fork !== 'same' && fork < position)) return 'other_history';
   if (position > currentLsn) return 'server_behind';
   // The acknowledgement trails the position: a slot that stands ahead was made anew or moved, or the store
   // came back older than it was.
-  return slot.confirmedFlushLsn > position ? 'slot_moved' : null;
+  if (slot.confirmedFlushLsn > position) return 'slot_moved';
+  return isPublicationRemade ? 'publication_remade' : null;
 }
 
 const CODES: Partial<Record<GapKind, ErrorCode>> = {
@@ -63,6 +74,8 @@ const FOUND: Partial<Record<GapKind, (view: HistoryView) => string>> = {
   slot_lost: ({ slot }) => (slot.walStatus === 'lost' ? 'it invalidated' : 'none of that name'),
   slot_moved: ({ slot, position }) =>
     `it at ${formatLsn(slot.confirmedFlushLsn)}, ahead of the stored position ${formatLsn(position)}: it was made anew or moved, or the queue came back older than it was`,
+  publication_remade: () =>
+    'its publication dropped and made again since: what was committed in between was not sent',
   server_behind: ({ currentLsn, position }) =>
     `a server whose WAL ends at ${formatLsn(currentLsn)}, before the stored position ${formatLsn(position)}`,
   other_history: ({ fork, position }) =>
@@ -109,6 +122,7 @@ export async function compareHistory(
     slot,
     currentLsn: server.currentLsn,
     fork: await forkOf(options, progress?.timeline ?? server.timeline, server.timeline),
+    isPublicationRemade: await isRemade(options, progress?.publicationOid),
   };
   const reason = judgeHistory(view);
   if (reason === null) return { timeline: server.timeline, found: null };
@@ -138,6 +152,23 @@ async function forkOf(options: HistoryOptions, ours: number, theirs: number): Pr
   if (ours === theirs) return 'same';
   if (theirs <= 1 || options.replication === null) return 'unrelated';
   return forkFrom(await readHistory(options.replication, theirs), ours) ?? 'unrelated';
+}
+
+/**
+ * Up to 17 the server itself refuses to read WAL from before a publication; from 18 on it sends nothing of that WAL
+ * and says so in its own log alone.
+ */
+async function isRemade(
+  { client, publication }: HistoryOptions,
+  known: string | undefined,
+): Promise<boolean> {
+  if (known === undefined) return false;
+  const { rows } = await client.query<{ oid: string }>(
+    `select oid::text as oid from pg_catalog.pg_publication
+     where pubname = $1 and current_setting('server_version_num')::int >= 180000`,
+    [publication],
+  );
+  return rows[0] !== undefined && rows[0].oid !== known;
 }
 
 async function gapOf(

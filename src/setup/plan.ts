@@ -2,8 +2,10 @@
  * What setup has to do to a database, decided without touching it: SQL in sections, each headed by the role
  * it needs, and what it will not do because the application's own writes would fail. Pure.
  */
+
 import { type IdentityState, planIdentities } from './identities.ts';
 import { ident, literal, qualified } from './names.ts';
+import { planHelperRights } from './rolePlan.ts';
 import type { DatabaseState, TableState } from './state.ts';
 
 export { ident, literal, qualified };
@@ -151,8 +153,7 @@ function planPublication(
 }
 
 function planSchema(state: DatabaseState, wish: SetupWish): string[] {
-  const role = ident(wish.role);
-  const grant = `grant usage on schema walhook to ${role};\ngrant select, insert, update, delete on walhook.installation, walhook.webhook to ${role};\ngrant select on walhook.health, walhook.webhooks to ${role};`;
+  const grant = planHelperRights(wish.role).join('\n');
   return [...(state.hasHelpers ? [] : [wish.schemaSql.trim(), grant]), ...publishRows(state, wish)];
 }
 

@@ -22,11 +22,17 @@ export function planRole({ role, database, provider, tables }: RoleWish): string
     ...schemas.map((schema) => `grant usage on schema ${ident(schema)} to ${name};`),
     '-- For look-ups of related rows and for replays; the stream itself needs none of it.',
     ...tables.map((table) => `grant select on ${qualified(table)} to ${name};`),
-    '-- Once the helper schema is there:',
-    `grant usage on schema walhook to ${name};`,
-    `grant select, insert, update, delete on walhook.installation to ${name};`,
-    `grant select on walhook.health to ${name};`,
     '-- To name the transactions of others that hold the slot back (optional):',
     `grant pg_read_all_stats to ${name};`,
+  ];
+}
+
+/** What the same role needs of the helper schema, once that is there. */
+export function planHelperRights(role: string): string[] {
+  const name = ident(role);
+  return [
+    `grant usage on schema walhook to ${name};`,
+    `grant select, insert, update, delete on walhook.installation, walhook.webhook to ${name};`,
+    `grant select on walhook.health, walhook.webhooks to ${name};`,
   ];
 }

@@ -57,10 +57,13 @@ export function memoryDeliveries(): MemoryDeliveries {
   const inspect: Partial<InspectStore> = {
     list: (filter, { limit, cursor }) =>
       answer(() => {
-        const from = cursor === null ? 0 : Number(cursor);
-        const all = matching(filter).sort((a, b) => b.committedAtMs - a.committedAtMs);
-        const next = from + limit;
-        return { items: all.slice(from, next), cursor: next < all.length ? String(next) : null };
+        // A place among all of them, as in the stores: what changes its state meanwhile moves no other.
+        const all = deliveries.toSorted((a, b) => b.committedAtMs - a.committedAtMs);
+        const after = all.slice(cursor === null ? 0 : Number(cursor));
+        const found = after.filter((one) => matches(one, filter));
+        const items = found.slice(0, limit);
+        const next = found[limit];
+        return { items, cursor: next === undefined ? null : String(all.indexOf(next)) };
       }),
     get: (id) => answer(() => deliveries.find((one) => one.id === id) ?? null),
     count: (filter) => answer(() => matching(filter).length),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { escapeHtml, html } from '../../src/admin/html.ts';
+import { until } from '../helpers/until.ts';
 import { EVIL, evilAdmin } from './evilAdmin.ts';
 import { delivery } from './memoryDeliveries.ts';
 import { type TestAdmin, testAdmin } from './testAdmin.ts';
@@ -134,5 +135,25 @@ describe('a viewer', () => {
       const page = await (await admin.ask(path, { as: 'viewer' })).text();
       expect(page).not.toMatch(/Resend|Cancel|>Pause<|Send a test|Reload configuration/);
     }
+  });
+});
+
+describe('resending more than a few hundred', () => {
+  it('is done in pieces on a page of its own, audited when it begins and ends', async () => {
+    await using admin = await testAdmin({ admin: { listen: '127.0.0.1:0' } });
+    for (let i = 0; i < 1_300; i += 1) admin.queue.deliveries.push(delivery(`d${i}`));
+    const open = { as: null, headers: { accept: 'text/html' } } as const;
+    const confirm = await (await admin.ask('/deliveries/all/resend?state=failed', open)).text();
+    expect(confirm).toContain('1,300');
+    const [, csrf = ''] = /name="_csrf" value="([^"]+)"/.exec(confirm) ?? [];
+    const body = new URLSearchParams({ _csrf: csrf, all: '1', state: 'failed' }).toString();
+    const begun = await admin.ask('/deliveries/resend', { ...open, method: 'POST', body });
+    const place = begun.headers.get('location') ?? '';
+    expect([begun.status, place]).toEqual([303, expect.stringMatching(/^\/operations\/[0-9a-f]{12}$/)]);
+    await until(async () => (await (await admin.ask(place, open)).text()).includes('Done.'));
+    expect(new Set(admin.queue.acts).size).toBe(1_300);
+    expect(admin.log()).toMatch(/"total":1300.*admin: deliveries resend"/);
+    await until(() => /"state":"done","done":1300,"skipped":0.*deliveries resend ended/.test(admin.log()));
+    expect((await admin.ask('/operations/000000000000', open)).status).toBe(404);
   });
 });

@@ -72,6 +72,11 @@ const EXPECTED: Readonly<Record<string, keyof typeof RANK>> = {
   'GET /tail': 'viewer',
   'GET /tasks': 'viewer',
   'GET /gaps': 'viewer',
+  'GET /gaps/fill': 'operator',
+  'POST /gaps/fill': 'operator',
+  'POST /replays/:id/cancel': 'operator',
+  'GET /operations/:id': 'operator',
+  'POST /operations/:id/stop': 'operator',
   'GET /system': 'viewer',
   'POST /system/reload': 'admin',
 };
@@ -122,7 +127,9 @@ describe('every route', () => {
     expect(allowed.status).not.toBe(403);
     // The database of this test is away: that is told, and is no failure of the server.
     const isOfFile = /\/(edit|delete)$/.test(route.url);
-    expect(allowed.status).toBe(route.url === '/api/status' ? 503 : isOfFile ? 409 : 200);
+    expect(allowed.status).toBe(
+      route.url === '/api/status' ? 503 : isOfFile ? 409 : route.url === '/operations/:id' ? 404 : 200,
+    );
   });
 
   it('tells what is not there only to whoever may read', async () => {

@@ -145,6 +145,7 @@ describe('webhooks kept as rows', () => {
     expect((await ask('/api/webhooks/orders')).body.definition.additional_headers).toBe(
       'Authorization: [secret]\nX-Plain: 1',
     );
+    expect(shown.body).toMatch(/<option value="ours" selected>/);
     const masked = 'Authorization: [secret]\nX-Plain: 2';
     const patch = (body: object) => ask('/api/webhooks/orders', { method: 'PATCH', body });
     expect((await patch({ additional_headers: masked })).status).toBe(200);
@@ -238,6 +239,17 @@ describe('webhooks kept as rows', () => {
     });
     expect(again.status).toBe(303);
     expect(await rows()).toMatchObject([{ timeout: '7s', url: 'https://a.com/in' }]);
+  });
+
+  it('that were deleted while somebody typed can be added anew', async () => {
+    const late = await ask('/webhooks/orders/edit', {
+      method: 'POST',
+      body: fields({ body_template: 'typed with care' }),
+      headers: { accept: 'text/html' },
+    });
+    expect(late.status).toBe(404);
+    expect(late.body).toContain('typed with care');
+    expect(late.body).toContain('action="/webhooks/new"');
   });
 
   it('are not written by a form without the secret of its page', async () => {

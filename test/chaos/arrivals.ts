@@ -4,6 +4,9 @@
  */
 import type { Sink } from '../helpers/sink.ts';
 
+/** Where the webhook of the operations sends. */
+export const OPS_PATH = '/';
+
 export class Arrivals {
   readonly #missing: Set<number>;
   readonly #sink: Sink;
@@ -18,8 +21,9 @@ export class Arrivals {
   missing(): number[] {
     const { received } = this.#sink;
     for (; this.#read < received.length; this.#read += 1) {
-      const body = received[this.#read]?.body ?? '{}';
-      this.#missing.delete((JSON.parse(body) as { data: { id: number } }).data.id);
+      const one = received[this.#read];
+      if (one?.path !== OPS_PATH) continue;
+      this.#missing.delete((JSON.parse(one.body) as { data: { id: number } }).data.id);
     }
     return [...this.#missing];
   }

@@ -145,7 +145,19 @@ describe('the file as YAML', () => {
     expect(parse(`a: ${'x'.repeat(5 * 1_048_576)}`).mistakes).toMatchObject([{ path: '' }]);
   });
 
-  it('survives deep nesting with an answer', () => {
-    expect(() => parse(`a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`)).not.toThrow();
+  it.each([
+    ['brackets', `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+    ['brackets that never close', `a: ${'{a: ['.repeat(20_000)}`],
+    ['dashes', '- '.repeat(20_000)],
+    ['indentation', Array.from({ length: 700 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+  ])('refuses deep nesting of %s', (_what, text) => {
+    expect(parse(text).mistakes).toEqual([
+      { path: '', line: null, message: expect.stringContaining('500 levels of nesting') },
+    ]);
+  });
+
+  it('counts no brackets and dashes that stand in texts or in a row', () => {
+    const list = Array.from({ length: 600 }, (_, i) => `- [${i}, "[[[", '{{{']`).join('\n');
+    expect(parse(`a: "${'['.repeat(600)}"\nb: |\n  ${'- '.repeat(600)}\nc:\n${list}`).mistakes).toEqual([]);
   });
 });

@@ -139,4 +139,22 @@ describe('rows of walhook.webhook', () => {
     // Where there is no such role, the pool's own rights decide.
     expect(await other(name).list()).toEqual([]);
   });
+
+  it('are written by a role that is a member of walhook_editor, and by no other', async () => {
+    const name = `${database.name}_daemon`;
+    await database.client.query(`create role "${name}" login password 'x'`);
+    const own = new Pool({ connectionString: database.urlFor({ user: name, password: 'x' }), max: 1 });
+    const theirs = new RowStore({
+      pool: () => Promise.resolve(own),
+      role: 'walhook_editor',
+      rules: () => rules,
+      fileNames: () => [],
+    });
+    await expect(theirs.create(PLAIN)).rejects.toMatchObject({ code: 'ROWS_UNAVAILABLE' });
+    await database.client.query(`grant walhook_editor to "${name}"`);
+    expect(await theirs.create(PLAIN)).toMatchObject({ values: { name: 'a' } });
+    await theirs.delete('a', null);
+    await own.end();
+    await database.client.query(`drop role "${name}"`);
+  });
 });

@@ -60,6 +60,7 @@ async function delivering(
     log: SILENT,
     failpoint: NO_FAILPOINT,
     shutdownMs: 5_000,
+    restMs: 0,
     ...more,
   });
   const abort = new AbortController();
@@ -360,6 +361,7 @@ describe('a store that falters', () => {
       log: SILENT,
       failpoint: NO_FAILPOINT,
       shutdownMs: 100,
+      restMs: 0,
     });
     const abort = new AbortController();
     const running = deliverer.run(abort.signal).then(

@@ -5,7 +5,7 @@ import { Reporter } from '../../src/deliver/reporter.ts';
 import type { DeliverStore, Report } from '../../src/queue/store.ts';
 import { ManualClock, settled } from '../helpers/clock.ts';
 
-function reporting() {
+function reporting(restMs = 0) {
   const clock = new ManualClock();
   const asked: (readonly Report[])[] = [];
   const answers: { resolve: () => void; reject: (error: unknown) => void }[] = [];
@@ -15,7 +15,7 @@ function reporting() {
       return new Promise<void>((resolve, reject) => answers.push({ resolve, reject }));
     },
   } as unknown as DeliverStore;
-  const reporter = new Reporter({ store, process: 'p', clock, log: SILENT });
+  const reporter = new Reporter({ store, process: 'p', clock, log: SILENT, restMs });
   const answer = async (error?: Error) => {
     const next = answers.shift();
     if (error === undefined) next?.resolve();
@@ -51,6 +51,69 @@ describe('outcomes', () => {
     ]);
     await answer();
     await reporter.drain();
+  });
+
+  it('rest a little between two reports, unless much waits or somebody waits for them', async () => {
+    const { reporter, clock, asked, answer } = reporting(10);
+    const sizes = () => asked.map((reports) => reports.length);
+    void reporter.add(report('a'));
+    await settled();
+    await answer();
+    void reporter.add(report('b'));
+    await clock.advance(9);
+    void reporter.add(report('c'));
+    await settled();
+    expect(sizes()).toEqual([1]);
+    await clock.advance(1);
+    expect(sizes()).toEqual([1, 2]);
+    await answer();
+    void reporter.add(report('d'));
+    await settled();
+    expect(sizes()).toEqual([1, 2]);
+    void reporter.add(report('e'), true);
+    await settled();
+    expect(sizes()).toEqual([1, 2, 2]);
+    await answer();
+    for (let i = 0; i < 250; i += 1) void reporter.add(report(String(i)));
+    await settled();
+    expect(sizes()).toEqual([1, 2, 2, 250]);
+    await answer();
+    void reporter.add(report('z'));
+    void reporter.drain();
+    await settled();
+    expect(sizes()).toEqual([1, 2, 2, 250, 1]);
+    await clock.advance(10_000);
+    void reporter.add(report('late'));
+    await answer();
+    expect(sizes()).toEqual([1, 2, 2, 250, 1, 1]);
+  });
+
+  it('that were delivered wait a little for the rest of their job, and failures for nothing', async () => {
+    const { reporter, clock, asked, answer } = reporting(10);
+    void reporter.add({ ...report('job'), isLast: false });
+    await clock.advance(30);
+    expect(asked).toHaveLength(0);
+    void reporter.add({ ...report('job'), index: 1 });
+    await clock.advance(10);
+    expect(ids(asked)).toEqual([['job', 'job']]);
+    await answer();
+    void reporter.add({ ...report('slow'), isLast: false });
+    await clock.advance(40);
+    expect(asked).toHaveLength(1);
+    await clock.advance(10);
+    expect(ids(asked).at(-1)).toEqual(['slow']);
+    await answer();
+    await clock.advance(20);
+    const failed = { kind: 'retry', attempts: 1, dueMs: 1 } as const;
+    void reporter.add({ ...report('slow'), isLast: false, outcome: failed });
+    await settled();
+    expect(ids(asked).at(-1)).toEqual(['slow']);
+    expect(asked).toHaveLength(3);
+    await answer();
+    void reporter.add({ ...report('held'), isLast: false });
+    void reporter.recorded();
+    await settled();
+    expect(ids(asked).at(-1)).toEqual(['held']);
   });
 
   it('are waited for without those that are added meanwhile', async () => {

@@ -79,7 +79,8 @@ export function walhookCalls(text: string): string[][] {
     const calls: string[][] = [[]];
     for (const [word] of line.matchAll(/"[^"]*"|'[^']*'|&&|[|;]|#.*|[^\s|;]+/g)) {
       if (word.startsWith('#')) break;
-      if (word === '&&' || word === '|' || word === ';') calls.push([]);
+      // What follows `>` is a file, and no command of ours.
+      if (['&&', '&', '|', ';', '>'].includes(word)) calls.push([]);
       else calls.at(-1)?.push(/^["']/.test(word) ? word.slice(1, -1) : word);
     }
     return calls.flatMap((words) => argumentsOf(words) ?? []);

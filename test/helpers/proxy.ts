@@ -1,6 +1,7 @@
 /** A TCP proxy between walhook and a service, to refuse, cut and swallow connections. */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../src/demo/embeddedPostgres.ts';
 
 export interface Proxy extends AsyncDisposable {
@@ -17,6 +18,8 @@ export interface Proxy extends AsyncDisposable {
   swallow(direction: 'both' | 'inbound' | 'none'): void;
   /** Passes on what the service answers only after so many milliseconds. */
   delay(ms: number): void;
+  /** Lets everything through in small pieces, each so much later; 0 ends it. */
+  crawl(delayMs: number): void;
   /** Reads nothing any more, also of new connections: not even their end is noticed. Ends with `cut`. */
   freeze(): void;
 }
@@ -29,7 +32,27 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
   let swallowed: 'both' | 'inbound' | 'none' = 'none';
   let isFrozen = false;
   let delayMs = 0;
+  let crawlMs = 0;
   let server: Server | null = null;
+  /** What is on its way slowly is not overtaken by what comes after. */
+  const passer = (to: Socket) => {
+    let last: Promise<unknown> = Promise.resolve();
+    let underWay = 0;
+    return (chunk: Buffer) => {
+      if (crawlMs === 0 && underWay === 0) {
+        to.write(chunk);
+        return;
+      }
+      underWay += 1;
+      last = last.then(async () => {
+        for (const piece of [chunk.subarray(0, chunk.length >> 1), chunk.subarray(chunk.length >> 1)]) {
+          await delay(crawlMs);
+          to.write(piece);
+        }
+        underWay -= 1;
+      });
+    };
+  };
   const cut = () => {
     isFrozen = false;
     for (const socket of open) socket.destroy();
@@ -48,11 +71,14 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
           upstream.destroy();
         });
       }
-      client.on('data', (chunk) => swallowed === 'both' || upstream.write(chunk));
+      const [up, down] = [passer(upstream), passer(client)];
+      client.on('data', (chunk) => {
+        if (swallowed !== 'both') up(chunk);
+      });
       upstream.on('data', (chunk) => {
         if (swallowed !== 'none') return;
-        if (delayMs === 0) client.write(chunk);
-        else setTimeout(() => client.destroyed || client.write(chunk), delayMs);
+        if (delayMs === 0) down(chunk);
+        else setTimeout(() => client.destroyed || down(chunk), delayMs);
       });
       if (isFrozen) client.pause();
     });
@@ -82,6 +108,9 @@ export async function openProxy(serviceUrl: string): Promise<Proxy> {
     },
     delay(ms) {
       delayMs = ms;
+    },
+    crawl(ms) {
+      crawlMs = ms;
     },
     freeze() {
       isFrozen = true;

@@ -18,15 +18,26 @@ export async function startRedis(): Promise<RunningRedis | null> {
   return (await startLocalRedis([])) ?? (await startContainer());
 }
 
+/** A Redis of a test's own, which can go away and come back on its port and its files. */
+export interface RestartableRedis extends RunningRedis {
+  restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
 /** Starts redis-server with more settings, e.g. `['--appendonly', 'yes']`; null where there is none. */
 export async function startLocalRedis(
   settings: readonly string[],
   port?: number,
-): Promise<RunningRedis | null> {
+): Promise<RestartableRedis | null> {
   const redis = await openLocalRedis(settings, port);
-  return redis === null
-    ? null
-    : { url: redis.url, stop: async () => void (await redis[Symbol.asyncDispose]()) };
+  if (redis === null) return null;
+  return {
+    url: redis.url,
+    async restart(signal) {
+      await redis.kill(signal);
+      await redis.start();
+    },
+    stop: async () => void (await redis[Symbol.asyncDispose]()),
+  };
 }
 
 /** A server that can be killed and started again, with what is on its disk by then. */
@@ -34,8 +45,8 @@ export interface LocalRedis extends AsyncDisposable {
   readonly url: string;
   /** Where its files are. */
   readonly folder: string;
-  /** Ends it as a crash of the process does. */
-  kill(): Promise<void>;
+  /** Ends it: without a signal as a crash of the process does. */
+  kill(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   /** @param settings instead of those before */
   start(settings?: readonly string[]): Promise<void>;
 }
@@ -50,10 +61,10 @@ export async function openLocalRedis(
   const chosen = port ?? (await freePort());
   const fixed = ['--port', String(chosen), '--dir', folder, '--save', ''];
   let server = await spawnRedis(command, [...fixed, ...settings]);
-  const kill = async () => {
+  const kill = async (signal: 'SIGTERM' | 'SIGKILL' = 'SIGKILL') => {
     if (server === null || server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'close');
-    server.kill('SIGKILL');
+    server.kill(signal);
     await ended;
   };
   if (server === null) {
@@ -83,7 +94,7 @@ async function spawnRedis(command: string, args: readonly string[]): Promise<Chi
     isReady ||= chunk.includes('Ready to accept connections');
   });
   const ready = (async () => {
-    await until(() => isReady, { timeoutMs: 10_000 });
+    await until(() => isReady, { timeoutMs: 30_000 });
     return true;
   })();
   if (await Promise.race([failed, ready])) return server;

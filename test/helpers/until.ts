@@ -1,10 +1,16 @@
 /** Waits for a condition instead of for time. */
+import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
 interface UntilOptions {
   readonly timeoutMs?: number;
   /** Says what is waited for, in the error. */
   readonly what?: string;
+}
+
+/** Where more processes wait for a core than run on one, waits may take as much longer; up to four times. */
+export function loadFactor(): number {
+  return Math.min(4, Math.max(1, (loadavg()[0] ?? 0) / availableParallelism()));
 }
 
 /**
@@ -15,13 +21,14 @@ export async function until<T>(
   probe: () => T | Promise<T>,
   { timeoutMs = 15_000, what = 'the condition' }: UntilOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-  const deadline = performance.now() + timeoutMs;
+  const allowedMs = timeoutMs * loadFactor();
+  const deadline = performance.now() + allowedMs;
   for (;;) {
     const value = await probe();
     if (value !== false && value !== null && value !== undefined) {
       return value as Exclude<T, false | null | undefined>;
     }
-    if (performance.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new Error(`${what} did not come true within ${Math.round(allowedMs)} ms`);
     await delay(20);
   }
 }

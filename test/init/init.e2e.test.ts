@@ -185,10 +185,7 @@ describe('a database that walhook init has never seen', { timeout: 180_000 }, ()
     await attached.database.client.query(`
       insert into measure values ('2026-05-01', 7, 1.50, 'alice');
       insert into "Sales"."Order Lines" values (1, 2, 'screws')`);
-    const [measure, line] = await until(() => {
-      const events = attached.sink.events();
-      return events.length === 2 && events;
-    }, ARRIVAL);
+    const [line, measure] = await arrived(attached, 2);
     expect(measure).toMatchObject({ model: 'measure', username: 'alice' });
     expect(line).toMatchObject({ model: 'Sales.Order Lines', data: { display: 'screws' } });
   });

@@ -287,7 +287,7 @@ describe('opening', () => {
     const target = { url: () => url.toString(), tls: NO_TLS, role: 'watched' as const };
     await expect(opening(optionsFor(database, { target }))).rejects.toMatchObject({
       code: 'POSTGRES_UNREACHABLE',
-      message: expect.stringContaining(`@127.0.0.1:${url.port}/${database.name}`),
+      message: expect.stringContaining(`@${url.host}/${database.name}`),
     });
   });
 
@@ -301,7 +301,7 @@ describe('opening', () => {
     const target = { url: () => url.toString(), tls: { ...NO_TLS, mode }, role: 'watched' as const };
     await expect(opening(optionsFor(database, { target }))).rejects.toMatchObject({
       code: 'POSTGRES_UNREACHABLE',
-      message: expect.stringContaining(`@127.0.0.1:${url.port}/${database.name}`),
+      message: expect.stringContaining(`@${url.host}/${database.name}`),
     });
   });
 

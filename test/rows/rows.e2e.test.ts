@@ -8,7 +8,7 @@ import { createQueue, isQueueMissing, QUEUE_KINDS, type TestQueue } from '../hel
 import { openSink, type Sink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
 
-describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { timeout: 120_000 }, (kind) => {
+describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { timeout: 240_000 }, (kind) => {
   const isSkipped = isQueueMissing(kind);
   let database: TestDatabase;
   let queue: TestQueue;
@@ -82,7 +82,7 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
     const id = MARKERS + Math.floor(Math.random() * MARKERS);
     await run(`insert into orders values (${id})`);
     const hasCome = () => received('file').some((one) => one.body.includes(`"id":${id}`));
-    await until(hasCome, { what: 'the marker', timeoutMs: 60_000 }).catch((error: unknown) => {
+    await until(hasCome, { what: 'the marker', timeoutMs: 120_000 }).catch((error: unknown) => {
       throw new Error(`${String(error)}; ${output()}`);
     });
     const isDone = async () =>
@@ -219,6 +219,7 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
       const expected = new Set<number>();
       const forbidden = new Set<number>();
       let isOn = true;
+      let isThere = true;
       let next = 1;
       const insert = () => {
         const id = next++;
@@ -227,6 +228,15 @@ describe.each(QUEUE_KINDS)('webhooks kept as rows, with the queue on %s', { time
       };
       const change = () => {
         isOn = !isOn;
+        // Switched by what it watches, or by being there at all.
+        if (!isOn && random() < 0.5) {
+          isThere = false;
+          return "delete from walhook.webhook where name = 'switch';";
+        }
+        if (!isThere) {
+          isThere = true;
+          return webhook('switch');
+        }
         return `update walhook.webhook set events = '{${isOn ? 'created' : 'deleted'}}' where name = 'switch';`;
       };
       await run(webhook('switch'));

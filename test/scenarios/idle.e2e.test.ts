@@ -4,7 +4,7 @@ import { createDatabase } from '../helpers/database.ts';
 import { until } from '../helpers/until.ts';
 import { openScenario, untilCapturing } from './fixture.ts';
 
-describe('a quiet database beside a busy one', () => {
+describe('15: a quiet database beside a busy one', () => {
   it.each([['1s'], ['off']])('pins no WAL with the heartbeat at %s', async (heartbeat) => {
     await using scenario = await openScenario({ postgres: { heartbeat } });
     await using busy = await createDatabase();

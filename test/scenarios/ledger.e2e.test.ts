@@ -1,8 +1,6 @@
 /**
  * Scenarios of loss, each against the ledger: every committed operation arrives, none that was rolled back, each
- * under one id. The numbers are those of the list of twenty that a daemon like this must survive; those that are
- * missing here have files of their own (1, 17: replication and decode; 3: test/crash; 8–10: deliver; 6, 13:
- * lostSlot; 11, 14: serverAccidents; 12: standby; 15: idle).
+ * under one id. The numbers are those of docs/guarantees.md, which lists all twenty and where each is tested.
  */
 import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
@@ -62,7 +60,7 @@ describe('2: a transaction that was open while keepalives were acknowledged', ()
   });
 });
 
-describe.each(QUEUE_KINDS)('4 and 5: a %s queue that goes away', (kind) => {
+describe.each(QUEUE_KINDS)('4, 5 and 19: a %s queue that goes away', (kind) => {
   it.skipIf(isQueueMissing(kind))(
     'in the middle of a flush, again and again, loses and doubles nothing',
     async () => {
@@ -86,7 +84,7 @@ describe.each(QUEUE_KINDS)('4 and 5: a %s queue that goes away', (kind) => {
   );
 
   it.skipIf(isQueueMissing(kind))(
-    'for longer than the sender’s timeout keeps slot and position (19)',
+    'for longer than the sender’s timeout keeps slot and position',
     async () => {
       await using scenario = await openScenario({ queue: kind });
       const { url } = await scenario.queueSection();

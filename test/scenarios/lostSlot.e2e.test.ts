@@ -2,7 +2,7 @@
  * 13 and 6: a slot that is lost, dropped or made anew, a publication that is dropped, a queue that lost what it
  * held. Capturing stops and says which Changes are missing; a person accepts it; the Gap stays on record.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { type Finished, walhook } from '../helpers/command.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
 import { startPostgres } from '../helpers/servers.ts';
@@ -48,7 +48,7 @@ async function refusesUntilAccepted(scenario: Scenario, code: string, kind: stri
   await until(() => scenario.verdict().lost.length <= 3);
 }
 
-describe('a slot', () => {
+describe('13: a slot', () => {
   it('that was dropped is never made anew in silence', async () => {
     await using scenario = await openScenario();
     await stopped(scenario);
@@ -97,7 +97,7 @@ describe('a slot', () => {
   });
 });
 
-describe('a publication that is dropped while walhook runs', () => {
+describe('13: a publication that is dropped while walhook runs', () => {
   it('stops capturing, and is said', async () => {
     await using scenario = await openScenario();
     const daemon = scenario.daemon();
@@ -116,7 +116,23 @@ describe('a publication that is dropped while walhook runs', () => {
   });
 });
 
-describe.each(QUEUE_KINDS)('a %s queue that lost everything', (kind) => {
+describe.skipIf(inject('postgresVersion') < 18)(
+  '13: a publication that is dropped while walhook is away',
+  () => {
+    it('and made again is told as a Gap, for the server says nothing of it', async () => {
+      await using scenario = await openScenario();
+      await stopped(scenario);
+      const { client } = scenario.database;
+      await client.query('drop publication walhook');
+      await scenario.commit(3);
+      await client.query('create publication walhook for all tables');
+      await refusesUntilAccepted(scenario, 'SLOT_LOST', 'publication_remade');
+      expect(scenario.verdict().lost.slice(0, 3)).toEqual([3, 4, 5]);
+    });
+  },
+);
+
+describe.each(QUEUE_KINDS)('6: a %s queue that lost everything', (kind) => {
   it.skipIf(isQueueMissing(kind))(
     'is told from a new one, and bound anew when that is accepted',
     async () => {
@@ -174,7 +190,7 @@ describe.each(QUEUE_KINDS)('a %s queue that lost everything', (kind) => {
   );
 });
 
-describe('another database', () => {
+describe('14: another database', () => {
   it('is refused until it is adopted', async () => {
     await using scenario = await openScenario();
     await stopped(scenario);

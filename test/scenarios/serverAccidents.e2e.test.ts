@@ -31,7 +31,7 @@ const untilArrived = (scenario: Scenario, ids: readonly number[]) =>
     what: `arrival of ${ids.join(', ')}`,
   });
 
-describe('a server', () => {
+describe('11: a server', () => {
   it.each([
     'SIGINT',
     'SIGQUIT',
@@ -81,15 +81,18 @@ describe('a server', () => {
   it('that swallows our bytes is found out within twice the timeout', async () => {
     await using scenario = await openScenario();
     await using proxy = await openProxy(scenario.database.url);
+    const short = new URL(proxy.url);
+    short.searchParams.set('options', '-c wal_sender_timeout=4s');
     const daemon = scenario.daemon({
       file: await scenario.variant((config) => ({
         ...config,
-        postgres: { ...config.postgres, url: proxy.url },
+        postgres: { ...config.postgres, url: proxy.url, replication_url: short.toString() },
       })),
     });
     await untilCapturing(daemon);
     proxy.swallow('inbound');
     await scenario.commit(2);
+    // Twice the 4 s above; the rest is what a loaded machine may take.
     await daemon.untilLogged('not capturing', 30_000);
     proxy.swallow('none');
     proxy.cut();
@@ -97,7 +100,7 @@ describe('a server', () => {
   });
 });
 
-describe('a server of another history', () => {
+describe('14: a server of another history', () => {
   it('that was promoted with all of our position is read on', async () => {
     await using server = await startPostgres();
     await using scenario = await openScenario({ serverUrl: server.url });

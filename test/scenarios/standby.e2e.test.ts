@@ -6,13 +6,14 @@ import { describe, expect, it } from 'vitest';
 import { walhook } from '../helpers/command.ts';
 import { openProxy } from '../helpers/proxy.ts';
 import { createQueue, isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';
-import { until } from '../helpers/until.ts';
+import { loadFactor, until } from '../helpers/until.ts';
 import { openScenario, untilCapturing } from './fixture.ts';
 
-/** What a loaded machine may add to the time promised. */
-const SLACK_MS = 4_000;
+/** What a loaded machine may add to the time promised: more where many processes wait for each core. */
+const SLACK_MS = 4_000 * loadFactor() ** 2;
+const TAKEOVER_MS = 15_000 + SLACK_MS;
 
-describe.each(QUEUE_KINDS)('several daemons, queue on %s', (kind) => {
+describe.each(QUEUE_KINDS)('12: several daemons, queue on %s', (kind) => {
   const isSkipped = isQueueMissing(kind);
 
   it.skipIf(isSkipped)('take over within 3 s of a kill', async () => {
@@ -24,7 +25,7 @@ describe.each(QUEUE_KINDS)('several daemons, queue on %s', (kind) => {
     await scenario.commit(3);
     leader.kill('SIGKILL');
     const killedMs = performance.now();
-    await untilCapturing(standby);
+    await untilCapturing(standby, 20_000 + SLACK_MS);
     expect(performance.now() - killedMs).toBeLessThan(3_000 + SLACK_MS);
     await scenario.commit(3);
     await scenario.untilComplete();
@@ -43,8 +44,8 @@ describe.each(QUEUE_KINDS)('several daemons, queue on %s', (kind) => {
       leader.kill('SIGSTOP');
       const stoppedMs = performance.now();
       await scenario.commit(50);
-      await untilCapturing(standby, 25_000);
-      expect(performance.now() - stoppedMs).toBeLessThan(15_000 + SLACK_MS);
+      await untilCapturing(standby, TAKEOVER_MS);
+      expect(performance.now() - stoppedMs).toBeLessThan(TAKEOVER_MS + 1_000);
       await scenario.commit(50);
       leader.kill('SIGCONT');
       await until(() => leader.log().filter(({ msg }) => String(msg).includes('standing by')).length > 0, {
@@ -65,7 +66,7 @@ describe.each(QUEUE_KINDS)('several daemons, queue on %s', (kind) => {
   );
 });
 
-describe('several daemons', () => {
+describe('12: several daemons', () => {
   it('take over within 15 s of a partition from PostgreSQL', async () => {
     await using scenario = await openScenario();
     await using proxy = await openProxy(scenario.database.url);
@@ -81,8 +82,8 @@ describe('several daemons', () => {
     proxy.swallow('both');
     const cutMs = performance.now();
     await scenario.commit(20);
-    await untilCapturing(standby, 25_000);
-    expect(performance.now() - cutMs).toBeLessThan(15_000 + SLACK_MS);
+    await untilCapturing(standby, TAKEOVER_MS);
+    expect(performance.now() - cutMs).toBeLessThan(TAKEOVER_MS + 1_000);
     proxy.swallow('none');
     await scenario.commit(20);
     await scenario.untilComplete();
@@ -101,8 +102,8 @@ describe('several daemons', () => {
     proxy.swallow('both');
     const cutMs = performance.now();
     await scenario.commit(20);
-    await untilCapturing(standby, 25_000);
-    expect(performance.now() - cutMs).toBeLessThan(15_000 + SLACK_MS);
+    await untilCapturing(standby, TAKEOVER_MS);
+    expect(performance.now() - cutMs).toBeLessThan(TAKEOVER_MS + 1_000);
     await scenario.untilComplete();
     proxy.swallow('none');
     await scenario.commit(20);

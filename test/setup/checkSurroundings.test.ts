@@ -64,6 +64,14 @@ describe('check looks around', () => {
       [['REPLICATION_REFUSED', 'problem']],
     ],
     [
+      'and leaves a missing privilege to the finding that has its remedy',
+      {
+        state: databaseState({ role: { ...databaseState().role, mayReplicate: false } }),
+        surroundings: surroundings({ replication: { ...refused, code: '42501' } }),
+      },
+      [],
+    ],
+    [
       'and finds replication leading elsewhere',
       { surroundings: surroundings({ replication: { systemIdentifier: '8', error: null, code: null } }) },
       [['REPLICATION_ELSEWHERE', 'problem']],

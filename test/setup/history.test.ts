@@ -9,6 +9,7 @@ const view = (more: Partial<HistoryView> = {}): HistoryView => ({
   slot: { walStatus: 'reserved', confirmedFlushLsn: at(90) },
   currentLsn: at(500),
   fork: 'same',
+  isPublicationRemade: false,
   ...more,
 });
 
@@ -40,6 +41,7 @@ describe('a stored position', () => {
     ],
     ['says that the server ends before it', { currentLsn: at(99) }, 'server_behind'],
     ['says that history left before it', { fork: at(99) }, 'other_history'],
+    ['says that the publication is another one', { isPublicationRemade: true }, 'publication_remade'],
     ['says that history is another', { fork: 'unrelated' as const }, 'other_history'],
   ] as const)('%s', (_, more, reason) => {
     expect(judgeHistory(view(more as Partial<HistoryView>))).toBe(reason);

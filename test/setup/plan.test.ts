@@ -134,7 +134,7 @@ describe('what setup does to a fresh database', () => {
       ['slot', 'a role with REPLICATION'],
     ]);
     expect(sql(plan, 'publication')).toBe(
-      'create publication walhook for table\n  public.orders,\n  sales."Odd ""name"""\n  with (publish_via_partition_root = true);\n' +
+      'create publication walhook for table\n  only public.orders,\n  only sales."Odd ""name"""\n  with (publish_via_partition_root = true);\n' +
         "comment on publication walhook is 'Made by walhook setup.';",
     );
     expect(sql(plan, 'schema')).toContain('create schema walhook;');
@@ -206,7 +206,7 @@ describe('what setup does to a database that was set up', () => {
       tables: [tableState('a', { isPublished: true }), tableState('b'), tableState('c')],
     });
     expect(sql(planSetup(state, wish()), 'publication')).toBe(
-      'alter publication walhook add table\n  public.b,\n  public.c;',
+      'alter publication walhook add table\n  only public.b,\n  only public.c;',
     );
   });
 

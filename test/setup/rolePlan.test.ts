@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { planRole } from '../../src/setup/rolePlan.ts';
+import { planHelperRights, planRole } from '../../src/setup/rolePlan.ts';
 import { tableState } from './states.ts';
 
 const tables = [tableState('orders'), tableState('Odd', { schema: 'sales' })];
@@ -11,6 +11,9 @@ describe('the role of run', () => {
     expect(sql).toContain('create role walhook login replication');
     expect(sql).toContain('grant usage on schema sales to walhook;');
     expect(sql).toContain('grant select on sales."Odd" to walhook;');
+    // That comes after the helper schema was made.
+    expect(sql).not.toContain('schema walhook');
+    expect(planHelperRights('walhook').join('\n')).toContain('grant usage on schema walhook to walhook;');
     expect(sql).not.toMatch(/superuser|createrole|createdb|owner/i);
   });
 

@@ -561,7 +561,10 @@ describe('names', () => {
     const { rows } = await of.client.query<{ word: string; quoted: string }>(
       'select word, quote_ident(word) as quoted from pg_get_keywords()',
     );
-    expect(rows.filter(({ word, quoted }) => ident(word) !== quoted)).toEqual([]);
+    // Ours are those of 18: of an older server, all that it quotes are among them.
+    const isOld = inject('postgresVersion') < 18;
+    const compared = rows.filter(({ word, quoted }) => !isOld || quoted !== word);
+    expect(compared.filter(({ word, quoted }) => ident(word) !== quoted)).toEqual([]);
   });
 });
 

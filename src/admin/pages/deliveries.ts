@@ -3,11 +3,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { WalhookError } from '../../core/errors.ts';
 import { DELIVERY_STATES } from '../../queue/inspect.ts';
 import { isAllowed } from '../access.ts';
-import { actOnMany, countMany, keysByName } from '../acts.ts';
+import { actInPieces, actOnMany, countMany, keysByName } from '../acts.ts';
 import { jsonOfMany } from '../deliveries.ts';
 import { type DeliveryQuery, FILTER_KEYS, filterOf, queryOf, searchOf } from '../deliveryQuery.ts';
 import type { AdminHost } from '../host.ts';
 import { type Html, html } from '../html.ts';
+import type { Operations } from '../operations.ts';
 import { deliveryTable } from './deliveryTable.ts';
 import { sendPage } from './layout.ts';
 import { empty, notice, number } from './parts.ts';
@@ -20,7 +21,10 @@ interface Filtered {
   Body: Query | undefined;
 }
 
-export function addDeliveryPages(server: FastifyInstance, host: AdminHost): void {
+/** More than this is done a piece at a time, with its progress shown. */
+const AT_ONCE = 500;
+
+export function addDeliveryPages(server: FastifyInstance, host: AdminHost, operations: Operations): void {
   server.get<Filtered>('/deliveries', { config: { role: 'viewer' } }, async (request, reply) => {
     const body = await list(host, request);
     return sendPage(request, reply, { title: 'Deliveries', at: '/deliveries', body });
@@ -35,7 +39,7 @@ export function addDeliveryPages(server: FastifyInstance, host: AdminHost): void
       },
     );
     server.post<Filtered>(`/deliveries/${act}`, { config: { role: 'operator' } }, async (request, reply) =>
-      actAndReturn(host, request, reply, act),
+      actAndReturn(host, operations, request, reply, act),
     );
   }
 }
@@ -45,6 +49,7 @@ const TITLES = { resend: 'Resend', cancel: 'Cancel' } as const;
 /** Of the boxes that were ticked, or of everything that the filter of the confirmation page means. */
 async function actAndReturn(
   host: AdminHost,
+  operations: Operations,
   request: FastifyRequest<Filtered>,
   reply: FastifyReply,
   act: 'resend' | 'cancel',
@@ -59,6 +64,11 @@ async function actAndReturn(
   }
   // The boxes say which; the filter beside them is where to go back to.
   const meant: DeliveryQuery = isAll ? query : { ids: query.ids ?? [] };
+  const total = isAll ? await countMany(host, query) : 0;
+  if (total > AT_ONCE) {
+    const { id } = actInPieces(host, operations, request, act, query, total);
+    return reply.redirect(`/operations/${id}`, 303);
+  }
   const { done, skipped } = await actOnMany(host, request, act, meant);
   const { ids: _ids, ...back } = query;
   return reply.redirect(
@@ -96,7 +106,7 @@ function nothing(query: DeliveryQuery): Html {
 }
 
 function filterForm(host: AdminHost, query: DeliveryQuery): Html {
-  const names = host.live.current.webhooks.map(({ match }) => match.name);
+  const names = [...keysByName(host).keys()];
   // A webhook that is defined no more can still be filtered for.
   const webhooks =
     query.webhook !== undefined && !names.includes(query.webhook) ? [...names, query.webhook] : names;

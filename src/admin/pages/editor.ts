@@ -19,7 +19,7 @@ import {
   withCredentials,
 } from '../rowActs.ts';
 import { type FormFields, fieldsOf, fieldsSent, valuesOf } from '../webhookForm.ts';
-import { findWebhook } from '../webhooks.ts';
+import { findWebhook, namesByKey } from '../webhooks.ts';
 import { editorForm } from './editorForm.ts';
 import { eventChooser, eventsPart } from './eventChooser.ts';
 import { mistakeList } from './fields.ts';
@@ -35,7 +35,9 @@ interface Edited {
 
 /** What the page shows. */
 interface Editing {
-  /** null: a new webhook. */
+  /** It is to be added, not changed. */
+  readonly isNew: boolean;
+  /** As it stands in the table; null for a new one, and where it cannot be read. */
   readonly row: StoredRow | null;
   readonly fields: FormFields;
   readonly mistakes: readonly RowMistake[];
@@ -48,7 +50,13 @@ const admin = { role: 'admin' } as const;
 export function addEditor(server: FastifyInstance, host: AdminHost): void {
   server.get<Edited>('/webhooks/new', { config: admin }, async (request, reply) => {
     const fields = await newFields(host, request.query['like']);
-    return await show(host, request, reply, { row: null, fields, mistakes: [], error: null });
+    return await show(host, request, reply, {
+      isNew: true,
+      row: null,
+      fields,
+      mistakes: [],
+      error: null,
+    });
   });
   server.post<Edited>('/webhooks/new', { config: admin }, (request, reply) =>
     submitted(host, request, reply, null),
@@ -57,11 +65,19 @@ export function addEditor(server: FastifyInstance, host: AdminHost): void {
     const row = await findRow(host, request.params.name);
     const fields = { ...fieldsOf(shownValues(host, row)), version: row.version };
     const mistakes = host.rows.edit.check(row.values);
-    return await show(host, request, reply, { row, fields, mistakes, error: null });
+    return await show(host, request, reply, { isNew: false, row, fields, mistakes, error: null });
   });
-  server.post<Edited>('/webhooks/:name/edit', { config: admin }, async (request, reply) =>
-    submitted(host, request, reply, await findRow(host, request.params.name)),
-  );
+  server.post<Edited>('/webhooks/:name/edit', { config: admin }, async (request, reply) => {
+    const found = await findRow(host, request.params.name).catch(toWalhookError);
+    if (!('code' in found)) return await submitted(host, request, reply, found);
+    // Deleted meanwhile, or out of reach: what was typed is kept. What is gone can be added anew.
+    const { status, code } = toProblem(found);
+    if (code === 'UNEXPECTED' || code === 'WEBHOOK_READ_ONLY') throw found;
+    const isNew = code === 'WEBHOOK_UNKNOWN';
+    const fields = fieldsSent(request.body ?? {});
+    reply.code(status);
+    return await show(host, request, reply, { isNew, row: null, fields, mistakes: [], error: found });
+  });
   addSmallActs(server, host);
 }
 
@@ -120,7 +136,7 @@ async function submitted(
   const { values, mistakes } = valuesOf(fields);
   if (fields['act'] !== 'save') {
     const all = [...mistakes, ...checked(host, values, row)];
-    return await show(host, request, reply, { row, fields, mistakes: all, error: null });
+    return await show(host, request, reply, { isNew: row === null, row, fields, mistakes: all, error: null });
   }
   try {
     if (mistakes.length > 0) throw new RowRefused([...mistakes, ...checked(host, values, row)]);
@@ -141,6 +157,7 @@ async function submitted(
     // Saved again, it takes the place of what somebody else has written: that is then said above the form.
     const version = code === 'WEBHOOK_CHANGED' ? { version: row?.version ?? '' } : {};
     return await show(host, request, reply, {
+      isNew: row === null,
       row,
       fields: { ...fields, ...version },
       mistakes: known instanceof RowRefused ? known.mistakes : [],
@@ -163,22 +180,22 @@ async function show(
   host: AdminHost,
   request: FastifyRequest<Edited>,
   reply: FastifyReply,
-  { row, fields, mistakes, error }: Editing,
+  { isNew, row, fields, mistakes, error }: Editing,
 ): Promise<FastifyReply> {
   const state = { fields, mistakes };
   const { values } = valuesOf(fields);
-  const view = row === null ? null : await findWebhook(host, request.params.name).catch(() => null);
-  const path = row === null ? '/webhooks' : `/webhooks/${encodeURIComponent(request.params.name)}`;
+  const view = isNew ? null : await findWebhook(host, request.params.name).catch(() => null);
+  const path = isNew ? '/webhooks' : `/webhooks/${encodeURIComponent(request.params.name)}`;
   const events = await recentEvents(host, view?.key ?? null);
   const chosen = await events.choose(fields, values);
   const trial = mistakes.length > 0 ? null : trialOf(host, values, row, chosen.text);
   const known = await host.rows.modelNames(host.live.current.loaded.config);
-  const title = row === null ? 'New webhook' : `Edit ${view?.name ?? ''}`;
+  const title = isNew ? 'New webhook' : `Edit ${view?.name ?? ''}`;
   const body = html`<p class="crumbs"><a href="/webhooks">Webhooks</a>${view !== null && html` / <a href="${path}">${view.name}</a>`}</p>
     <h1>${title}</h1>
     ${error !== null && refused(host, error, row, values)}
     ${mistakeList(state)}
-    <form method="post" action="${row === null ? '/webhooks/new' : `${path}/edit`}" data-editor novalidate>
+    <form method="post" action="${isNew ? '/webhooks/new' : `${path}/edit`}" data-editor novalidate>
       <input type="hidden" name="_csrf" value="${request.csrf}"><input type="hidden" name="version" value="${fields['version'] ?? ''}">
       <div class="columns">
         <div class="editor">${editorForm(host, state, known)}
@@ -186,12 +203,12 @@ async function show(
             <button name="act" value="try">Try</button> <a href="${path}">Back</a></div>
         </div>
         <div class="beside">
-          ${eventChooser(events, chosen, host.clock.now())}
+          ${eventChooser(events, chosen, namesByKey(host), host.clock.now())}
           <section aria-live="polite" aria-label="What it would do" class="outcome" id="outcome">${
-            trial === null
-              ? html`<p class="muted">What it would do with this Event stands here when nothing is wrong any more.</p>`
+            trial === null || trial.outcome.error?.code === 'WEBHOOK_INVALID'
+              ? html`<p class="muted">What it would do with this Event stands here as soon as the fields make a webhook.</p>`
               : shownOutcome(trial.outcome)
-          }${trial !== null && eventsPart(await events.tryAll(host, values, row), host.clock.now())}</section>
+          }${trial !== null && eventsPart(await events.tryAll(values, row), host.clock.now())}</section>
         </div>
       </div>
     </form>`;

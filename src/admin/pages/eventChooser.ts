@@ -3,13 +3,18 @@ import type { ChosenEvent, EventChoice, TriedEvent } from '../eventChoice.ts';
 import { type Html, html } from '../html.ts';
 import { relative } from './parts.ts';
 
-export function eventChooser({ deliveries }: EventChoice, chosen: ChosenEvent, nowMs: number): Html {
+export function eventChooser(
+  { deliveries }: EventChoice,
+  chosen: ChosenEvent,
+  names: ReadonlyMap<string, string>,
+  nowMs: number,
+): Html {
   return html`<section class="chooser">
     <div class="field"><label for="e-event_id">Event to try it on</label>
       <div class="bar"><select id="e-event_id" name="event_id">
         ${deliveries.map(
           ({ id, model, key, webhook, committedAtMs }) =>
-            html`<option value="${id}"${id === chosen.id && html` selected`}>${model} ${key}, ${relative(committedAtMs - nowMs)}, of ${webhook}</option>`,
+            html`<option value="${id}"${id === chosen.id && html` selected`}>${model} ${key}, ${relative(committedAtMs - nowMs)}, of ${names.get(webhook) ?? webhook}</option>`,
         )}
         <option value=""${chosen.id === '' && html` selected`}>a made-up one</option></select>
       <button name="act" value="try">Take and try</button></div></div>

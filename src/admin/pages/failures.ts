@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { DeliverySummary, InspectStore } from '../../queue/inspect.ts';
 import { isAllowed } from '../access.ts';
+import { maySeePayloads } from '../deliveries.ts';
 import { searchOf } from '../deliveryQuery.ts';
 import type { AdminHost } from '../host.ts';
 import { type Html, html } from '../html.ts';
@@ -65,18 +66,47 @@ export function addFailures(server: FastifyInstance, host: AdminHost): void {
     const { items, isCut } = await newestFailures(host.store.deliveries);
     const mayOperate = request.identity !== null && isAllowed(request.identity.role, 'operator');
     const groups = groupFailures(items);
+    const said = maySeePayloads(host, request.identity)
+      ? await responses(host, groups)
+      : new Map<string, string>();
     return sendPage(request, reply, {
       title: 'Failures',
       at: '/failures',
       body: html`<h1>Failures</h1>
         <p class="muted">Deliveries that failed for good, by webhook and cause. They are kept and can be resent.</p>
-        ${groups.length === 0 ? empty('Nothing has failed.', 'A Delivery ends up here when its retries are used up, or when retrying cannot help.') : rows(host, groups, mayOperate)}
+        ${groups.length === 0 ? empty('Nothing has failed.', 'A Delivery ends up here when its retries are used up, or when retrying cannot help.') : rows(host, groups, said, mayOperate)}
         ${isCut && html`<p class="hint">Of the newest ${number(items.length)}; there are more.</p>`}`,
     });
   });
 }
 
-function rows(host: AdminHost, groups: readonly FailureGroup[], mayOperate: boolean): Html {
+/** Groups whose newest response is shown, and how much of it. */
+const SAID_OF = 20;
+const SAID_CHARS = 160;
+
+/** What the receiver said to the newest of each group, by the Delivery's id. */
+async function responses(
+  host: AdminHost,
+  groups: readonly FailureGroup[],
+): Promise<ReadonlyMap<string, string>> {
+  const mask = maskOf(host.live.current.loaded);
+  const said = await Promise.all(
+    groups.slice(0, SAID_OF).map(async ({ sample: { id } }): Promise<[string, string]> => {
+      const detail = await host.store.deliveries.get(id).catch(() => null);
+      const response = detail?.log.at(-1)?.response ?? null;
+      const text = response === null || response.encoding === 'base64' ? '' : (response.body ?? '');
+      return [id, mask(text).replaceAll(/\s+/g, ' ').trim().slice(0, SAID_CHARS)];
+    }),
+  );
+  return new Map(said);
+}
+
+function rows(
+  host: AdminHost,
+  groups: readonly FailureGroup[],
+  said: ReadonlyMap<string, string>,
+  mayOperate: boolean,
+): Html {
   const names = namesByKey(host);
   const mask = maskOf(host.live.current.loaded);
   const nowMs = host.clock.now();
@@ -91,7 +121,7 @@ function rows(host: AdminHost, groups: readonly FailureGroup[], mayOperate: bool
         number(count),
         time(firstMs, nowMs),
         time(lastMs, nowMs),
-        html`<a href="/deliveries/${encodeURIComponent(sample.id)}">${sample.detail === null ? 'see' : mask(sample.detail)}</a>`,
+        html`<a href="/deliveries/${encodeURIComponent(sample.id)}">${sample.detail === null ? 'see' : mask(sample.detail)}</a>${(said.get(sample.id) ?? '') !== '' && html`<div class="sub"><code>${said.get(sample.id)}</code></div>`}`,
         mayOperate
           ? html`<a class="button" href="/deliveries/all/resend${search}">Resend all…</a>`
           : html`<span class="muted">–</span>`,

@@ -1,11 +1,12 @@
-/** The live tail, background tasks and Gaps. */
-import type { FastifyInstance } from 'fastify';
+/** The live tail and background tasks. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Worker } from '../../queue/workers.ts';
 import { isAllowed } from '../access.ts';
-import { type GapView, listGaps } from '../gaps.ts';
+import { jsonOfMany } from '../deliveries.ts';
 import type { AdminHost } from '../host.ts';
 import { type Html, html } from '../html.ts';
-import { listWebhooks } from '../webhooks.ts';
+import { listWebhooks, namesByKey, type WebhookView } from '../webhooks.ts';
+import { deliveryTable } from './deliveryTable.ts';
 import { sendPage } from './layout.ts';
 import {
   actButton,
@@ -14,7 +15,6 @@ import {
   chip,
   definitions,
   empty,
-  isoToMs,
   notice,
   number,
   quietZero,
@@ -25,23 +25,23 @@ import {
 
 const num = (label: string) => ({ label, isNumber: true }) as const;
 
+interface Tasks {
+  Querystring: Readonly<Record<string, unknown>>;
+}
+
 export function addOperationPages(server: FastifyInstance, host: AdminHost): void {
   server.get('/tail', { config: { role: 'viewer' } }, (request, reply) =>
     sendPage(request, reply, { title: 'Live tail', at: '/tail', body: tailPage(host) }),
   );
-  server.get('/tasks', { config: { role: 'viewer' } }, async (request, reply) => {
+  server.get<Tasks>('/tasks', { config: { role: 'viewer' } }, async (request, reply) => {
     const mayOperate = request.identity !== null && isAllowed(request.identity.role, 'operator');
-    const body = await tasksPage(host, mayOperate, request.csrf);
+    const body = html`${await tasksPage(host, mayOperate, request.csrf)}${await jobsPart(host, request, mayOperate)}`;
     return sendPage(request, reply, { title: 'Background tasks', at: '/tasks', isLive: true, body });
-  });
-  server.get('/gaps', { config: { role: 'viewer' } }, async (request, reply) => {
-    const gaps = await listGaps(host);
-    return sendPage(request, reply, { title: 'Gaps', at: '/gaps', body: gapsPage(host, gaps) });
   });
 }
 
 function tailPage(host: AdminHost): Html {
-  const names = host.live.current.webhooks.map(({ match }) => match.name);
+  const names = [...namesByKey(host).values()];
   return html`<h1>Live tail</h1>
     <form class="bar" data-tail="/api/tail">
       <label for="t-webhook">Webhook</label>
@@ -106,11 +106,11 @@ async function tasksPage(host: AdminHost, mayOperate: boolean, csrf: string): Pr
                   ? html`<span class="muted">–</span>`
                   : seconds(oldestMs / 1_000),
                 mayOperate
-                  ? actButton(
+                  ? html`<div class="bar tight">${actButton(
                       `${path}/${counts.isPaused ? 'resume' : 'pause'}`,
                       counts.isPaused ? 'Resume' : 'Pause',
                       csrf,
-                    )
+                    )}${queueActs(name, counts)}</div>`
                   : html`<span class="muted">–</span>`,
               ];
             }),
@@ -120,6 +120,51 @@ async function tasksPage(host: AdminHost, mayOperate: boolean, csrf: string): Pr
     <h2>Workers</h2>
     ${workersPart(workers, host.clock.now())}`;
 }
+
+/** With the count first, each. */
+function queueActs(name: string, counts: WebhookView['counts']): Html {
+  const act = (verb: 'resend' | 'cancel', state: string, label: string) =>
+    html`<a class="button" href="/deliveries/all/${verb}?webhook=${encodeURIComponent(name)}&amp;state=${state}">${label}</a>`;
+  return html`${counts.delayed > 0 && act('resend', 'delayed', 'Run now…')}${counts.failed > 0 && act('resend', 'failed', 'Requeue failed…')}${counts.waiting > 0 && act('cancel', 'waiting', 'Cancel waiting…')}`;
+}
+
+const JOB_STATES = ['active', 'waiting', 'delayed', 'parked', 'failed'] as const;
+const JOBS_SHOWN = 25;
+
+/** What is in one state, over all queues, with what can be done about it. */
+async function jobsPart(host: AdminHost, request: FastifyRequest<Tasks>, mayOperate: boolean): Promise<Html> {
+  const wanted = JOB_STATES.find((state) => state === request.query['state']) ?? 'active';
+  const { items, cursor } = await host.store.deliveries.list(
+    { state: wanted },
+    { limit: JOBS_SHOWN, cursor: null },
+  );
+  const select = mayOperate && items.length > 0;
+  const label = wanted === 'failed' ? 'Requeue selected' : 'Run selected now';
+  return html`<h2 id="jobs">Jobs by state</h2>
+    <p class="tabs">${JOB_STATES.map((state) => html`<a href="/tasks?state=${state}#jobs"${state === wanted && html` class="current" aria-current="true"`}>${JOB_WORDS[state]}</a>`)}</p>
+    ${
+      items.length === 0
+        ? empty(`None is ${JOB_WORDS[wanted]}.`)
+        : html`${
+            select &&
+            html`<form id="jobs-selected" class="bar" method="post" action="/deliveries/resend">
+            <input type="hidden" name="_csrf" value="${request.csrf}">
+            <label class="check"><input type="checkbox" data-select-all="ids"> all shown</label>
+            ${(wanted === 'delayed' || wanted === 'failed') && html`<button>${label}</button>`}
+            ${wanted !== 'failed' && html`<button formaction="/deliveries/cancel" data-confirm="Cancel what is selected?">Cancel selected</button>`}
+          </form>`
+          }${deliveryTable(jsonOfMany(host, items), { nowMs: host.clock.now(), hasWebhook: true, select: select ? 'jobs-selected' : null })}
+          ${cursor !== null && html`<p><a href="/deliveries?state=${wanted}">All of them</a></p>`}`
+    }`;
+}
+
+const JOB_WORDS = {
+  active: 'in flight',
+  waiting: 'waiting',
+  delayed: 'to be retried',
+  parked: 'parked',
+  failed: 'failed',
+} as const;
 
 function workersPart(workers: readonly Worker[], nowMs: number): Html {
   if (workers.length === 0) return empty('No process delivers.', 'Start one: walhook run --role deliver');
@@ -137,39 +182,4 @@ function workersPart(workers: readonly Worker[], nowMs: number): Html {
 function link(name: string, state: string, count: number): Html {
   if (count === 0) return quietZero(0);
   return html`<a href="/deliveries?webhook=${encodeURIComponent(name)}&amp;state=${state}">${state === 'failed' ? alarming(count) : number(count)}</a>`;
-}
-
-const GAP_TONES = { growing: 'bad', open: 'warn', settled: 'good' } as const;
-
-/** A lost slot concerns every table; the first ones say enough. */
-const MAX_TABLES = 8;
-
-function gapsPage(host: AdminHost, gaps: readonly GapView[]): Html {
-  const nowMs = host.clock.now();
-  return html`<h1>Gaps</h1>
-    <p class="muted">Stretches of Changes known not to have been delivered. <code>walhook replay --gap</code> sends the current rows of a model to fill one.</p>
-    ${
-      gaps.length === 0
-        ? empty('There is no Gap.', 'Everything that was matched has been stored.')
-        : table(
-            ['Gap', 'Why', 'Webhook', 'What', 'LSN', 'Committed', 'Found', 'State'],
-            gaps.map((gap) => [
-              html`<code>${gap.id}</code>`,
-              gap.detail,
-              gap.webhook_name ?? 'all',
-              [
-                ...Object.entries(gap.models ?? {}).map(
-                  ([model, count]) => html`${model} ${number(count)}<br>`,
-                ),
-                ...gap.tables.slice(0, MAX_TABLES).map((table) => html`${table}<br>`),
-                gap.tables.length > MAX_TABLES && html`and ${gap.tables.length - MAX_TABLES} more`,
-              ],
-              html`<code>${gap.first_lsn ?? '?'}</code> – <code>${gap.last_lsn ?? '?'}</code>`,
-              html`${time(isoToMs(gap.first_at), nowMs)} – ${time(isoToMs(gap.last_at), nowMs)}`,
-              time(isoToMs(gap.found_at), nowMs),
-              html`<span class="chip ${GAP_TONES[gap.state]}">${gap.state}</span>`,
-            ]),
-            'Gaps',
-          )
-    }`;
 }

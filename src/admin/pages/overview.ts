@@ -6,7 +6,18 @@ import { type Html, html } from '../html.ts';
 import { listWebhooks, type WebhookView } from '../webhooks.ts';
 import { chart } from './chart.ts';
 import { sendPage } from './layout.ts';
-import { alarming, bytes, chip, empty, notice, number, quietZero, seconds, table } from './parts.ts';
+import {
+  alarming,
+  bytes,
+  chip,
+  empty,
+  milliseconds,
+  notice,
+  number,
+  quietZero,
+  seconds,
+  table,
+} from './parts.ts';
 
 export function addOverview(server: FastifyInstance, host: AdminHost): void {
   server.get('/', { config: { role: 'viewer' } }, async (request, reply) => {
@@ -18,7 +29,7 @@ export function addOverview(server: FastifyInstance, host: AdminHost): void {
       isLive: true,
       body: html`<h1>Overview</h1>
         ${troubles(host, sample)}
-        <div class="cards">${captureCard(host, sample)}${budgetCard(host, sample)}${deliverCard(host, webhooks)}</div>
+        <div class="cards">${captureCard(host, sample)}${budgetCard(host, sample)}${deliverCard(host, webhooks)}${latencyCard(sample)}</div>
         ${charts(host)}
         <h2>Webhooks with trouble</h2>
         ${webhooks === null ? empty('The queue does not answer.') : failing(webhooks)}`,
@@ -74,6 +85,14 @@ function budgetCard(host: AdminHost, { slot }: Sample): Html {
   </section>`;
 }
 
+function latencyCard({ latency }: Sample): Html {
+  return html`<section class="card"><h2>Commit → delivered</h2>
+    <p class="big">${latency === null ? '–' : milliseconds(latency.p50Ms)} <span class="unit">p50</span></p>
+    <p>${latency === null ? '–' : html`<b>${milliseconds(latency.p95Ms)}</b>`} <span class="unit">p95</span></p>
+    <p class="muted">${latency === null ? 'Nothing has been delivered lately.' : `of the newest ${number(latency.count)} delivered, retries included`}</p>
+  </section>`;
+}
+
 function deliverCard(host: AdminHost, webhooks: readonly WebhookView[] | null): Html {
   const sum = (key: 'waiting' | 'delayed' | 'active' | 'failed') =>
     (webhooks ?? []).reduce((total, { counts }) => total + counts[key], 0);
@@ -87,24 +106,31 @@ function deliverCard(host: AdminHost, webhooks: readonly WebhookView[] | null): 
 
 function charts(host: AdminHost): Html {
   const history = host.sampler.history();
-  const points = (key: 'lagBytes' | 'retainedBytes' | 'backlog' | 'deliveredPerSecond') =>
-    history.map((point) => ({ atMs: point.atMs, value: point[key] }));
+  const points = (
+    key: 'lagBytes' | 'retainedBytes' | 'backlog' | 'deliveredPerSecond' | 'p95Ms' | 'captureLagSeconds',
+  ) => history.map((point) => ({ atMs: point.atMs, value: point[key] }));
   return html`<div class="charts">
-    ${chart('Lag', points('lagBytes'), bytes)}
+    ${chart('Lag in bytes', points('lagBytes'), bytes)}
+    ${chart('Lag in time', points('captureLagSeconds'), seconds)}
     ${chart('WAL retained', points('retainedBytes'), bytes)}
+    ${chart('Commit → delivered, p95', points('p95Ms'), milliseconds)}
     ${chart('Delivered per second', points('deliveredPerSecond'), number)}
     ${chart('Waiting and retried', points('backlog'), number)}
   </div>`;
 }
 
+const TROUBLED: ReadonlySet<string> = new Set(['paused', 'parked', 'invalid', 'orphan']);
+
 function failing(webhooks: readonly WebhookView[]): Html {
   const troubled = webhooks.filter(
-    ({ counts, state }) =>
-      counts.failed > 0 || counts.delayed > 0 || state === 'paused' || state === 'orphan',
+    ({ counts, state }) => counts.failed > 0 || counts.delayed > 0 || TROUBLED.has(state),
   );
   if (troubled.length === 0) {
     return webhooks.length === 0
-      ? empty('No webhook is defined.', 'Add one to the configuration file and reload it on the page System.')
+      ? empty(
+          'No webhook is defined.',
+          html`<a href="/webhooks">Make one</a>, or add one to the configuration file.`,
+        )
       : empty('Every webhook delivers.', 'What fails, is retried, or is paused stands here.');
   }
   return table(

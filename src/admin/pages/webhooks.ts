@@ -3,12 +3,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
 import { isAllowed } from '../access.ts';
 import { pauseOrResume, testWebhook } from '../acts.ts';
-import { jsonOfMany } from '../deliveries.ts';
+import { jsonOfMany, maySeePayloads } from '../deliveries.ts';
 import type { AdminHost } from '../host.ts';
 import { type Html, html } from '../html.ts';
 import { findWebhook, listWebhooks, type WebhookView } from '../webhooks.ts';
 import { deliveryTable } from './deliveryTable.ts';
 import { sendPage } from './layout.ts';
+import { missesPart } from './misses.ts';
 import {
   actButton,
   alarming,
@@ -168,6 +169,7 @@ async function detail(host: AdminHost, request: FastifyRequest<Named>, webhook: 
         : html`${deliveryTable(jsonOfMany(host, recent.items), { nowMs: host.clock.now(), hasWebhook: false, select: null })}
           <p><a href="/deliveries?webhook=${encodeURIComponent(name)}">All of this webhook</a>${counts.failed > 0 && html` · <a href="/deliveries?webhook=${encodeURIComponent(name)}&amp;state=failed">Failed ones</a>`}</p>`
     }
+    ${definition !== null && (await missesPart(host, key, maySeePayloads(host, request.identity)))}
     ${definition !== null && html`<h2>Definition</h2>${definedAt(webhook)}${code(stringify(definition), { label: 'Definition, as YAML' })}`}`;
 }
 

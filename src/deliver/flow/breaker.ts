@@ -36,9 +36,9 @@ export class HealthWindow {
   /** Counts an Attempt. Returns whether the receiver is to be taken as down. */
   isDownAfter(health: Exclude<Health, 'unknown'>, nowMs: number): boolean {
     this.#inARow = health === 'down' ? this.#inARow + 1 : 0;
-    this.#slices = this.#slices.filter(({ startMs }) => startMs > nowMs - WINDOW_MS);
     let slice = this.#slices.at(-1);
     if (slice === undefined || nowMs >= slice.startMs + SLICE_MS) {
+      this.#slices = this.#slices.filter(({ startMs }) => startMs > nowMs - WINDOW_MS);
       slice = { startMs: nowMs, up: 0, down: 0 };
       this.#slices.push(slice);
     }

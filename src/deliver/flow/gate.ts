@@ -106,25 +106,30 @@ export class Gate {
   }
 
   /**
-   * What an Attempt says of the receiver: parks or unparks the Webhook. Throws what the store throws.
+   * Takes note of what an Attempt says of the receiver. Returns whether the Webhook is to be parked or unparked
+   * for it, by {@link decide}.
    *
    * @param isProbe it was begun as the probe. While one is out, nothing else decides: a request that was begun
    *   before the Webhook was parked may time out long after its receiver has come back.
    */
-  async record(result: AttemptResult, isProbe: boolean): Promise<void> {
+  observe(result: AttemptResult, isProbe: boolean): boolean {
     const health = healthOf(result);
+    if (health === 'unknown' || (this.#isProbe && !isProbe)) return false;
+    const isDown = this.#window.isDownAfter(health, this.#options.clock.now());
+    return this.#isProbe || (isDown && !this.isParked);
+  }
+
+  /** Parks or unparks the Webhook after an Attempt that {@link observe} found to say so. Throws what the store throws. */
+  async decide(result: AttemptResult): Promise<void> {
     const { clock, log, webhook, store } = this.#options;
-    if (health === 'unknown') return;
     const nowMs = clock.now();
-    if (this.#isProbe && !isProbe) return;
-    const isDown = this.#window.isDownAfter(health, nowMs);
-    if (this.#isProbe && health === 'up') {
+    if (this.#isProbe && healthOf(result) === 'up') {
       await this.#agreement.change((state) => ({ state: unpark(state, nowMs), grant: null }));
       this.#window.clear();
       this.#reset();
       await store.setParked(webhook, false);
       log.info({ webhook }, 'the receiver answers again: going on, slowly at first');
-    } else if (this.#isProbe || (isDown && !this.isParked)) {
+    } else {
       await this.#park(result.kind === 'response' ? `status ${result.status}` : result.kind, nowMs);
     }
   }

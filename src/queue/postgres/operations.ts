@@ -1,6 +1,7 @@
 /** Listing and operating on Deliveries in PostgreSQL, one statement each. */
 import type { EntryScan, JobScan } from '../backend.ts';
 import type { DeliveryFilter } from '../inspect.ts';
+import { isInQueue, leavingQueue, unlog } from './batchStatements.ts';
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
 
@@ -11,7 +12,7 @@ export interface Query {
 
 /** Of a job `j`. */
 const JOB_COLUMNS =
-  'j.id::text, j.webhook, j.attempts, j.due_ms::text, j.done, j.size, j.owner is not null as is_taken, j.head, j.history, j.last_ms::text';
+  'j.id::text, j.webhook, j.attempts, j.due_ms::text, j.done, j.size, j.owner is not null as is_taken, j.head, j.history, j.last_ms::text, j.logged, j.records';
 
 /** Conditions with their parameters, joined by `and`. */
 class Conditions {
@@ -36,13 +37,16 @@ class Conditions {
 
 export function scanJobs(q: string, scan: JobScan): Query {
   const where = new Conditions();
+  where.add(scan.part === 'waiting' ? isInQueue('j') : 'logged <> 0');
   if (scan.webhook !== null) where.add('webhook = ?', scan.webhook);
   if (scan.after !== null) where.add('(last_ms, id) < (?::bigint, ?::bigint)', ...readPlace(scan.after));
   if (scan.sinceMs !== null) where.add('last_ms >= ?', scan.sinceMs);
   // The first commit time in a head is that of its first Delivery.
   if (scan.untilMs !== null) where.add(`substring(head from '"c":([0-9]+)')::bigint < ?`, scan.untilMs);
   if (scan.tried !== null) where.add(scan.tried ? 'attempts > 0' : 'attempts = 0');
-  if (scan.history !== null) where.add("history <> '' and strpos(history, ?) > 0", scan.history);
+  if (scan.attempt !== null) {
+    where.add(`strpos(${scan.part === 'waiting' ? 'history' : 'records'}, ?) > 0`, scan.attempt);
+  }
   for (const token of scan.tokens) where.add('strpos(head, ?) > 0', token);
   if (scan.taken !== null) where.add(scan.taken ? 'owner is not null' : 'owner is null');
   const limit = where.value(scan.most);
@@ -101,6 +105,8 @@ export interface Operations {
   readonly dropEntries: string;
   readonly outcomes: string;
   readonly sweepOld: string;
+  readonly sweepDelivered: string;
+  readonly sweepExchanges: string;
   readonly sweepBodies: string;
   readonly sweepBytes: string;
   readonly dropWebhook: string;
@@ -111,7 +117,7 @@ export interface Operations {
 export function operationsFor(q: string): Operations {
   return {
     // $1 ids
-    readJobs: `select ${JOB_COLUMNS}, j.payload, j.bodies from ${q}.job j where id = any ($1::bigint[])`,
+    readJobs: `select ${JOB_COLUMNS}, j.payload, j.bodies, j.exchanges from ${q}.job j where id = any ($1::bigint[])`,
     // $1 ids
     readEntries: `
       select id, head, coalesce(event, '') as event, coalesce(bodies, '') as bodies
@@ -124,7 +130,7 @@ export function operationsFor(q: string): Operations {
           as i (job, bit, event_bytes, ${ENTRY_COLUMNS}, event, bodies)
       ),
       before as (
-        select j.id as job, j.webhook, j.done, j.size, j.attempts, j.owner is null as is_free,
+        select j.id as job, j.webhook, j.done, j.size, j.attempts, j.logged, j.owner is null as is_free,
           (select bit_or(bit) from input where input.job = j.id) as mask
         from ${q}.job j where j.id in (select job from input) for update
       ),
@@ -134,67 +140,87 @@ export function operationsFor(q: string): Operations {
       ${endInJobs(q)},
       ${writeEntries(q, 'fresh')},
       counted as (
-        ${countEnded(q, `count(*) as n, sum(event_bytes) as bytes, count(*) as cancelled, sum(${ENTRY_BYTES}) as log_bytes`)}
+        ${countEnded(q, `count(*) as n, sum(event_bytes) as bytes, 0 as delivered, count(*) as cancelled, sum(${ENTRY_BYTES}) as log_bytes`)}
       )
       select (select count(*)::int from fresh) as n, ${notifyTaken('$16')}`,
 
-    // $1 jobs, $2 heads and $3 done expected, $4 masks, $5 bytes, $6 heads, $7 payloads, $8 channel
+    // $1 jobs, $2 heads and $3 done expected, $4 masks, $5 bytes, $6 heads, $7 payloads, $8 exchanges, $9 channel
     blank: `
       with input as (
-        select * from unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::text[])
-          as i (job, expected_head, expected_done, mask, event_bytes, head, payload)
+        select * from unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::text[])
+          as i (job, expected_head, expected_done, mask, event_bytes, head, payload, exchanges)
       ),
       before as (
-        select j.id as job, j.webhook, j.done, j.size, j.attempts, j.owner is null as is_free, i.mask, i.event_bytes,
-          i.head, i.payload
+        select j.id as job, j.webhook, j.done, j.size, j.attempts, i.mask, i.event_bytes, i.head, i.payload, i.exchanges,
+          j.owner is null or j.owner = '' as is_free, j.logged & i.mask as unlogged, j.logged & ~i.mask as logged, j.log_bytes,
+          (j.owner is null or j.owner = '') and bit_count((j.done | i.mask)::bit(32)) = j.size as is_over
         from ${q}.job j join input i on i.job = j.id
         where j.head = i.expected_head and j.done = i.expected_done for update of j
       ),
       fresh as (
-        select job, webhook, is_free, attempts, bit_count((mask & ~done)::bit(32)) as n, event_bytes from before
+        select job, webhook, is_free, attempts, bit_count((mask & ~done)::bit(32)) as n, event_bytes,
+          bit_count(unlogged::bit(32)) as delivered,
+          case when unlogged <> 0 and logged = 0 then log_bytes else 0 end as log_bytes
+        from before
       ),
       blanked as (
-        update ${q}.job j set head = b.head, payload = b.payload, done = b.done | b.mask,
+        update ${q}.job j set head = b.head, payload = b.payload, done = b.done | b.mask, logged = b.logged,
+          exchanges = case when b.logged = 0 then '' else b.exchanges end,
+          records = case when b.logged = 0 then '' else j.records end,
+          log_bytes = case when b.logged = 0 then 0 else j.log_bytes end,
+          owner = case when b.is_over then '' else j.owner end,
           history = case when b.size = 1 then '' else j.history end,
           bodies = case when b.size = 1 then '' else j.bodies end
         from before b
-        where j.id = b.job and not (b.is_free and bit_count((b.done | b.mask)::bit(32)) = b.size)
+        where j.id = b.job and not (b.is_over and b.logged = 0)
       ),
       finished as (
-        delete from ${q}.job j using before b
-        where j.id = b.job and b.is_free and bit_count((b.done | b.mask)::bit(32)) = b.size
+        delete from ${q}.job j using before b where j.id = b.job and b.is_over and b.logged = 0
       ),
       counted as (
-        ${countEnded(q, 'sum(n) as n, sum(event_bytes) as bytes, 0 as cancelled, 0 as log_bytes')}
+        ${countEnded(q, 'sum(n) as n, sum(event_bytes) as bytes, -sum(delivered) as delivered, 0 as cancelled, -sum(log_bytes) as log_bytes')}
       )
-      select job::text as job, ${notifyTaken('$8')} from before`,
+      select job::text as job, ${notifyTaken('$9')} from before`,
 
-    // $1 entries; $2 Webhooks, $3 commit times, $4 bytes, $5 Event ids, $6 heads, $7 payloads, $8 histories,
-    // $9 bodies; $10 channel
+    // $1 Deliveries; $2 Webhooks, $3 commit times, $4 bytes, $5 Event ids, $6 heads, $7 payloads, $8 histories,
+    // $9 bodies; $10 jobs and $11 bits of those that are logged in one; $12 channel
     requeue: `
       with input as (
         select * from unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[])
-          as i (id, webhook, last_ms, event_bytes, event_id, head, payload, history, bodies)
+            $9::text[], $10::bigint[], $11::int[])
+          as i (id, webhook, last_ms, event_bytes, event_id, head, payload, history, bodies, from_job, from_bit)
       ),
-      ${dropFrom(q, 'select id from input')},
+      ${dropFrom(q, 'select id from input where from_job is null')},
+      ${unlog(q, 'select from_job as id, bit_or(from_bit) as mask from input where from_job is not null group by from_job')},
+      back as (
+        select i.* from input i join gone using (id)
+        union all
+        select i.* from input i join unlogged u on u.id = i.from_job and u.gone & i.from_bit <> 0
+      ),
       job as (
         insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, history, bodies, tried)
-        select i.webhook, 1, i.event_bytes, i.event_id, i.event_id, i.last_ms, i.head, i.payload, i.history, i.bodies,
-          nextval('${q}.outcome')
-        from input i join gone using (id) order by i.last_ms, i.event_id
+        select webhook, 1, event_bytes, event_id, event_id, last_ms, head, payload, history, bodies, nextval('${q}.outcome')
+        from back order by last_ms, event_id
       ),
       counted as (
         update ${q}.webhook w set pending = w.pending + s.n, pending_bytes = w.pending_bytes + s.event_bytes,
           ${minusGone('s')}
         from (
-          select g.webhook, count(*) as n, sum(i.event_bytes) as event_bytes, ${sumsOfGone('g')}
-          from gone g join input i using (id) group by g.webhook
+          select webhook, sum(n) as n, sum(event_bytes) as event_bytes, sum(delivered) as delivered, sum(failed) as failed,
+            sum(cancelled) as cancelled, sum(log_bytes) as log_bytes
+          from (
+            select webhook, 1 as n, event_bytes, 0 as delivered, 0 as failed, 0 as cancelled, 0 as log_bytes from back
+            union all
+            select webhook, 0, 0, (state = 'delivered')::int, (state = 'failed')::int, (state = 'cancelled')::int, bytes from gone
+            union all
+            select webhook, 0, 0, n, 0, 0, bytes from unlogged
+          ) as changes
+          group by webhook
         ) as s
         where w.key = s.webhook
       )
       select count(*)::int as n,
-        pg_notify($10, '|' || left(string_agg(distinct webhook, ','), 7900)) from gone having count(*) > 0`,
+        pg_notify($12, '|' || left(string_agg(distinct webhook, ','), 7900)) from back having count(*) > 0`,
 
     // $1 jobs, $2 channel
     makeDue: `
@@ -210,26 +236,94 @@ export function operationsFor(q: string): Operations {
     // $1 after, $2 most
     outcomes: `
       select * from (
-        select l.seq::text, l.head as entry, null::text as id, null::text as webhook, null::int as attempts,
-          null::text as due_ms, null::int as done, null::int as size, null::boolean as is_taken, null::text as head,
-          null::text as history, null::text as last_ms
+        select 'ended' as kind, l.seq::text as number, l.head as entry, null::text as id, null::text as webhook,
+          null::int as attempts, null::text as due_ms, null::int as done, null::int as size, null::boolean as is_taken,
+          null::text as head, null::text as history, null::text as last_ms, null::int as logged, null::text as records
         from (values ('delivered'), ('failed'), ('cancelled')) as s (state)
         cross join lateral (
           select seq, head from ${q}.log where state = s.state and seq > $1 order by seq limit $2
         ) as l
         union all
-        (select j.tried::text, '', ${JOB_COLUMNS} from ${q}.job j where j.tried > $1 order by j.tried limit $2)
-      ) as outcomes
-      order by seq::bigint limit $2`,
+        (select 'tried', j.tried::text, '', ${JOB_COLUMNS} from ${q}.job j where j.tried > $1 order by j.tried limit $2)
+        union all
+        (select 'delivered', j.seq::text, '', ${JOB_COLUMNS} from ${q}.job j where j.logged <> 0 and j.seq > $1 order by j.seq limit $2)
+      ) as outcomes`,
 
-    // $1 state, $2 most kept (null: any number), $3 ended before, $4 most to drop
+    // $1 state, $2 ended before, $3 most to drop
     sweepOld: dropEntries(
       q,
       `select id from (
-          select id, ended_ms, row_number() over (order by seq) as n from ${q}.log where state = $1 order by seq limit $4
+          select id, ended_ms from ${q}.log where state = $1 order by seq limit $3
         ) as oldest
-        where ended_ms < $3 or n <= (select sum(delivered) from ${q}.webhook) - $2::bigint`,
+        where ended_ms < $2`,
     ),
+
+    // $1 most kept, $2 ended before, $3 bytes to be kept, $4 most to drop. Entries, and what is logged in jobs.
+    sweepDelivered: `
+      with oldest as (
+        select * from (
+          (select seq, id as entry, null::bigint as job, 1 as mask, 1 as n, bytes, ended_ms from ${q}.log
+            where state = 'delivered' order by seq limit $4)
+          union all
+          (select seq, null, id, logged, bit_count(logged::bit(32)), log_bytes, logged_ms from ${q}.job
+            where logged <> 0 order by seq limit $4)
+        ) as delivered
+        order by seq limit $4
+      ),
+      excess as (
+        select sum(delivered) - $1::bigint as n, sum(log_bytes) - $3::bigint as bytes from ${q}.webhook
+      ),
+      summed as (
+        select o.*, sum(o.n) over older as so_far,
+          (o.ended_ms < $2 or sum(o.n) over older <= e.n or sum(o.bytes) over older - o.bytes < e.bytes) as is_dropped,
+          greatest(0, e.n - sum(o.n) over older + o.n) as over
+        from oldest o cross join excess e
+        window older as (order by o.seq)
+      ),
+      dropped as (
+        -- Of the job that the bound falls into, as many as are too many.
+        select job as id, case when is_dropped then mask else (
+            select coalesce(sum(1 << i), 0)::int from (
+              select i from generate_series(0, 24) i where mask >> i & 1 = 1 order by i limit over
+            ) as lowest
+          ) end as mask
+        from summed where job is not null and (is_dropped or over > 0)
+      ),
+      ${dropFrom(q, 'select entry from summed where entry is not null and is_dropped')},
+      ${unlog(q, 'select id, mask from dropped')},
+      counted as (
+        update ${q}.webhook w set delivered = w.delivered - s.n, log_bytes = w.log_bytes - s.bytes
+        from (
+          select webhook, sum(n) as n, sum(bytes) as bytes
+          from (select webhook, 1 as n, bytes from gone union all select webhook, n, bytes from unlogged) as d
+          group by webhook
+        ) as s
+        where w.key = s.webhook
+      )
+      select ((select count(*) from gone) + (select coalesce(sum(n), 0) from unlogged))::int as n`,
+
+    // $1 ended before, $2 most
+    sweepExchanges: `
+      with old as (
+        select seq, id, webhook, octet_length(exchanges) as bytes from (
+          select seq, id, webhook, exchanges, logged_ms from ${q}.job
+          where logged <> 0 and seq > coalesce((select seq from ${q}.swept where state = 'batch'), -1)
+          order by seq limit $2
+        ) as next_ones
+        where logged_ms < $1
+      ),
+      emptied as (
+        update ${q}.job j set exchanges = '', log_bytes = j.log_bytes - o.bytes from old o where j.id = o.id and o.bytes > 0
+      ),
+      counted as (
+        update ${q}.webhook w set log_bytes = w.log_bytes - s.bytes
+        from (select webhook, sum(bytes) as bytes from old group by webhook) as s where w.key = s.webhook
+      ),
+      mark as (
+        insert into ${q}.swept (state, seq) select 'batch', max(seq) from old having count(*) > 0
+        on conflict (state) do update set seq = excluded.seq
+      )
+      select count(*)::int as n from old`,
 
     // $1 state, $2 ended before, $3 most
     sweepBodies: `
@@ -275,10 +369,15 @@ export function operationsFor(q: string): Operations {
     // $1 webhook, $2 now. Deliveries of a Webhook that is gone; a Gap tells which.
     dropWebhook: `
       with dropped as (
-        delete from ${q}.job where id in (
-          select id from ${q}.job where webhook = $1 and owner is null order by id limit 200
-        )
-        returning head, done, attempts
+        select id, head, done, attempts, logged from ${q}.job
+        where webhook = $1 and owner is null order by id limit 200 for update
+      ),
+      emptied as (
+        delete from ${q}.job where id in (select id from dropped where logged = 0)
+      ),
+      left_logged as (
+        update ${q}.job j set done = (1 << j.size) - 1, ${leavingQueue('j', 'true')}
+        where id in (select id from dropped where logged <> 0)
       ),
       missed as (
         select 'orphan' as kind, $1::text as webhook, d.one
@@ -301,16 +400,20 @@ export function operationsFor(q: string): Operations {
   };
 }
 
-/** Marks the Deliveries of `fresh` as done in the jobs of `before`, or drops jobs that nobody has any more. */
+/**
+ * Marks the Deliveries of `fresh` as done in the jobs of `before`. Jobs that are done then, and that nobody has,
+ * leave the queue.
+ */
 function endInJobs(q: string): string {
+  const isOver = 'b.is_free and bit_count((b.done | b.mask)::bit(32)) = b.size';
   return `
       ended_in as (
-        update ${q}.job j set done = b.done | b.mask from before b
-        where j.id = b.job and not (b.is_free and bit_count((b.done | b.mask)::bit(32)) = b.size)
+        update ${q}.job j set done = b.done | b.mask, ${leavingQueue('j', `(${isOver})`)} from before b
+        where j.id = b.job and not (${isOver} and b.logged = 0)
       ),
       finished as (
         delete from ${q}.job j using before b
-        where j.id = b.job and b.is_free and bit_count((b.done | b.mask)::bit(32)) = b.size
+        where j.id = b.job and ${isOver} and b.logged = 0
       )`;
 }
 
@@ -322,10 +425,12 @@ function countEnded(q: string, sums: string): string {
           pending_bytes = w.pending_bytes - s.bytes,
           active = w.active - s.active,
           delayed = w.delayed - s.delayed,
+          delivered = w.delivered + s.delivered,
           cancelled = w.cancelled + s.cancelled,
           log_bytes = w.log_bytes + s.log_bytes
         from (
-          select t.webhook, sum(t.n) as n, sum(t.bytes) as bytes, sum(t.cancelled) as cancelled, sum(t.log_bytes) as log_bytes,
+          select t.webhook, sum(t.n) as n, sum(t.bytes) as bytes, sum(t.delivered) as delivered, sum(t.cancelled) as cancelled,
+            sum(t.log_bytes) as log_bytes,
             coalesce(sum(t.n) filter (where not t.is_free), 0) as active,
             coalesce(sum(t.n) filter (where t.is_free and t.tried), 0) as delayed
           from (select webhook, is_free, attempts > 0 as tried, ${sums} from fresh group by 1, 2, 3) as t

@@ -40,9 +40,13 @@ interface JobRow {
   readonly head: string;
   readonly history: string;
   readonly last_ms: string;
+  readonly logged: number;
+  readonly records: string;
 }
 
 const SWEEP_MOST = 2_000;
+/** More than any store holds. */
+const ANY_NUMBER = Number.MAX_SAFE_INTEGER;
 
 export class PostgresBackend implements Backend, OrphanStore {
   readonly #schema: string;
@@ -73,8 +77,14 @@ export class PostgresBackend implements Backend, OrphanStore {
 
   async readJobs(ids: readonly string[]): Promise<readonly WholeJob[]> {
     if (ids.length === 0) return [];
-    const rows = await this.#run<JobRow & { payload: string; bodies: string }>(this.#sql.readJobs, [ids]);
-    return rows.map((row) => ({ ...storedJob(row), events: row.payload, bodies: row.bodies }));
+    const rows = await this.#run<JobRow & { payload: string; bodies: string; exchanges: string }>(
+      this.#sql.readJobs,
+      [ids],
+    );
+    return rows.map((row) => {
+      const { payload: events, bodies, exchanges } = row;
+      return { ...storedJob(row), events, bodies, exchanges };
+    });
   }
 
   async scanEntries(scan: EntryScan): Promise<Scan<StoredEntry>> {
@@ -121,6 +131,7 @@ export class PostgresBackend implements Backend, OrphanStore {
       items.map((item) => item.freshBytes),
       items.map((item) => item.head),
       items.map((item) => item.events),
+      items.map((item) => item.exchanges),
       this.#schema,
     ]);
     return rows.map((row) => row.job);
@@ -139,6 +150,8 @@ export class PostgresBackend implements Backend, OrphanStore {
       singles.map((single) => single.events),
       singles.map((single) => single.trace.history),
       singles.map((single) => single.trace.bodies),
+      items.map((item) => item.from?.job ?? null),
+      items.map((item) => item.from?.bit ?? null),
       this.#schema,
     ]);
   }
@@ -154,12 +167,16 @@ export class PostgresBackend implements Backend, OrphanStore {
   }
 
   async outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]> {
-    const rows = await this.#run<{ seq: string; entry: string } & JobRow>(this.#sql.outcomes, [seq, most]);
-    return rows.map((row) => ({
-      seq: Number(row.seq),
-      head: row.entry,
-      job: row.entry === '' ? storedJob(row) : null,
-    }));
+    const rows = await this.#run<{ kind: OutcomeRow['kind']; number: string; entry: string } & JobRow>(
+      this.#sql.outcomes,
+      [seq, most],
+    );
+    return rows.map((row): OutcomeRow => {
+      const { kind, number, entry: head } = row;
+      return kind === 'ended'
+        ? { kind, seq: Number(number), head }
+        : { kind, seq: Number(number), job: storedJob(row) };
+    });
   }
 
   async lastOutcome(): Promise<number> {
@@ -171,18 +188,27 @@ export class PostgresBackend implements Backend, OrphanStore {
 
   async sweep(retention: Retention, nowMs: number): Promise<Swept> {
     const { delivered, failedMs, bodiesMs, bytes } = retention;
-    const old = (state: string, count: number | null, ageMs: number) =>
-      this.#count(this.#sql.sweepOld, [state, count, nowMs - ageMs, SWEEP_MOST]);
+    const old = (state: string) => this.#count(this.#sql.sweepOld, [state, nowMs - failedMs, SWEEP_MOST]);
     const large = (state: string) => this.#count(this.#sql.sweepBytes, [state, bytes, SWEEP_MOST]);
     const dropped = {
-      delivered: await old('delivered', delivered.count, delivered.ageMs),
-      failed: await old('failed', null, failedMs),
-      cancelled: await old('cancelled', null, failedMs),
+      delivered: await this.#count(this.#sql.sweepDelivered, [
+        delivered.count,
+        nowMs - delivered.ageMs,
+        ANY_NUMBER,
+        SWEEP_MOST,
+      ]),
+      failed: await old('failed'),
+      cancelled: await old('cancelled'),
     };
     for (const state of ['delivered', 'failed', 'cancelled']) {
       await this.#count(this.#sql.sweepBodies, [state, nowMs - bodiesMs, SWEEP_MOST]);
     }
-    const early = { delivered: await large('delivered'), cancelled: 0, failed: 0 };
+    await this.#count(this.#sql.sweepExchanges, [nowMs - bodiesMs, SWEEP_MOST]);
+    const early = {
+      delivered: await this.#count(this.#sql.sweepDelivered, [ANY_NUMBER, 0, bytes, SWEEP_MOST]),
+      cancelled: 0,
+      failed: 0,
+    };
     if (early.delivered < SWEEP_MOST) early.cancelled = await large('cancelled');
     if (early.delivered + early.cancelled < SWEEP_MOST) early.failed = await large('failed');
     const counts = [...Object.values(dropped), ...Object.values(early)];
@@ -232,7 +258,7 @@ export class PostgresBackend implements Backend, OrphanStore {
 }
 
 function storedJob(row: JobRow): StoredJob {
-  const { id, webhook, attempts, done, size, head, history } = row;
+  const { id, webhook, attempts, done, size, head, history, logged, records } = row;
   return {
     id,
     webhook,
@@ -243,6 +269,8 @@ function storedJob(row: JobRow): StoredJob {
     isTaken: row.is_taken,
     head,
     history,
+    logged,
+    records,
     place: jobPlace(row.last_ms, id),
   };
 }

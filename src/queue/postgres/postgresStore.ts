@@ -8,6 +8,7 @@
 import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import { causeCode, WalhookError } from '../../core/errors.ts';
+import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
@@ -44,6 +45,7 @@ import {
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
+import { batchSchemaSql, isInQueue } from './batchStatements.ts';
 import { entryParameters } from './entries.ts';
 import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
 import { type GapRow, gapOfRow, gapParameters, gapStatements } from './gaps.ts';
@@ -156,7 +158,8 @@ export class PostgresStore implements QueueStore {
   }
 
   #schemaSql(): string {
-    return queueSchemaSql(this.#schema) + flowSchemaSql(this.#schema) + rowSchemaSql(this.#schema);
+    const parts = [queueSchemaSql, flowSchemaSql, rowSchemaSql, batchSchemaSql];
+    return parts.map((sql) => sql(this.#schema)).join('');
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
@@ -285,14 +288,22 @@ export class PostgresStore implements QueueStore {
     if (job === undefined) return;
     const known = { ...job, lastMs: Number(job.lastMs) };
     const plan = planDamaged(known, error, this.#options.clock.now(), this.#policy);
-    await this.#query(this.#durable, this.#sql.report, [process, ...planParameters(plan)], 'report');
+    await this.#record(this.#durable, process, plan);
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
     const policy = this.#policy;
     const { clock } = this.#options;
-    const parameters = planParameters(planReports(reports, policy, clock.now()));
-    await this.#query(this.#fast, this.#sql.report, [process, ...parameters], 'report');
+    await this.#record(this.#fast, process, planReports(reports, policy, clock.now()));
+  }
+
+  async #record(pool: Pool, process: string, plan: ReportPlan): Promise<void> {
+    const jobs = [process, ...jobParameters(plan), this.#policy.payloads !== 'full'];
+    if (plan.retries.length === 0 && plan.ended.length === 0) {
+      await this.#query(pool, this.#sql.reportDelivered, jobs, 'reportDelivered');
+    } else {
+      await this.#query(pool, this.#sql.report, [...jobs, ...planParameters(plan)], 'report');
+    }
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
@@ -373,7 +384,7 @@ export class PostgresStore implements QueueStore {
   async oldest(): Promise<ReadonlyMap<string, number>> {
     const rows = await this.#query<{ webhook: string; ms: string }>(
       this.#durable,
-      `select webhook, min(last_ms)::text as ms from ${this.#schema}.job group by webhook`,
+      `select webhook, min(last_ms)::text as ms from ${this.#schema}.job j where ${isInQueue('j')} group by webhook`,
     );
     return new Map(rows.map(({ webhook, ms }) => [webhook, Number(ms)]));
   }
@@ -591,11 +602,24 @@ function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): u
   ];
 }
 
-/** The parameters $2–$29 of the report statement. */
-function planParameters({ jobs, retries, ended }: ReportPlan): unknown[] {
+/** The parameters $2–$9 of the report statements. */
+function jobParameters({ jobs }: ReportPlan): unknown[] {
+  const all = [...jobs.values()];
   return [
     [...jobs.keys()],
-    [...jobs.values()],
+    all.map((one) => one.mask),
+    all.map((one) => one.delivered),
+    all.map((one) => one.deliveredBytes),
+    all.map((one) => one.deliveredMs),
+    all.map((one) => one.records),
+    all.map((one) => one.exchanges),
+    all.map((one) => hash8(one.webhook)),
+  ];
+}
+
+/** The parameters $11–$36 of the report statement. */
+function planParameters({ retries, ended }: ReportPlan): unknown[] {
+  return [
     retries.map((one) => one.job),
     retries.map((one) => one.bit),
     retries.map((one) => one.dueMs),

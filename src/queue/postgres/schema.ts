@@ -7,7 +7,7 @@ export function queueSchema(prefix: string): string {
   return `${prefix}_queue`;
 }
 
-/** DDL for a schema whose name was checked to be a plain identifier. Brings one of format 1 to this one. */
+/** DDL for a schema whose name was checked to be a plain identifier. Brings one of an older format to this one. */
 export function queueSchemaSql(schema: string): string {
   return `
 create schema if not exists ${schema};

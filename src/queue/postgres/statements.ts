@@ -1,7 +1,9 @@
 /** The queue's operations, one SQL statement each: what is one statement is one transaction. */
 import { MAX_UNDECIDED, UNDECIDED } from '../entry.ts';
-import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
+import { leavingQueue } from './batchStatements.ts';
+import { ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
+import { reportAll, reportDelivered } from './reportStatement.ts';
 import { isFirstOfItsRows } from './rowStatements.ts';
 
 const UNDECIDED_LIST = UNDECIDED.map((reason) => `'${reason}'`).join(', ');
@@ -13,6 +15,7 @@ export interface Statements {
   readonly heartbeat: string;
   readonly claim: string;
   readonly report: string;
+  readonly reportDelivered: string;
   readonly release: string;
   readonly recover: string;
   readonly dueWebhooks: string;
@@ -70,7 +73,7 @@ export function statementsFor(q: string): Statements {
           from excess e
           cross join lateral (
             select id, size - bit_count(done::bit(32)) as size, bytes from ${q}.job
-            where webhook = e.webhook and owner is null order by last_ms, id limit 500
+            where webhook = e.webhook and owner is null and logged = 0 order by last_ms, id limit 500
           ) as o
           window older as (partition by e.webhook order by o.id)
         ) as o
@@ -171,21 +174,9 @@ export function statementsFor(q: string): Statements {
       dead as (
         delete from ${q}.process where id <> $1 and seen_ms < (select now from clock) - $2::bigint returning id
       ),
-      gone as (
-        delete from ${q}.job where owner in (select id from dead) and bit_count(done::bit(32)) = size
-      ),
-      freed as (
-        update ${q}.job set owner = null
-        where owner in (select id from dead) and bit_count(done::bit(32)) < size
-        returning webhook, attempts, size, done
-      ),
+      ${freed(q, 'owner in (select id from dead)')},
       counted as (
-        update ${q}.webhook w set active = w.active - f.n, delayed = w.delayed + f.tried
-        from (
-          select webhook, sum(size - bit_count(done::bit(32))) as n, count(*) filter (where attempts > 0) as tried
-          from freed group by webhook
-        ) as f
-        where w.key = f.webhook
+        ${countFreed(q)}
       )
       select pg_notify($3, '|' || left(string_agg(distinct webhook, ','), 7900)) from freed having count(*) > 0`,
 
@@ -221,92 +212,8 @@ export function statementsFor(q: string): Statements {
       from state left join taken t on true
       order by t.due_ms, t.id`,
 
-    // $1 process; $2–$3 jobs; $4–$14 retries; $15–$17 and $18–$29 what has ended, with its entries
-    report: `
-      with input as (
-        select * from unnest($2::bigint[], $3::int[]) as i (id, mask)
-      ),
-      before as (
-        select j.id, j.webhook, j.done, j.size, j.row_a, j.row_b, j.place, i.mask
-        from ${q}.job j join input i on i.id = j.id
-        where j.owner = $1 for update of j
-      ),
-      finished as (
-        delete from ${q}.job j using before b
-        where j.id = b.id and bit_count((b.done | b.mask)::bit(32)) = b.size
-        returning b.id, b.webhook, b.mask & ~b.done as fresh, b.row_a, b.row_b, b.place
-      ),
-      going_on as (
-        update ${q}.job j set done = b.done | b.mask from before b
-        where j.id = b.id and bit_count((b.done | b.mask)::bit(32)) < b.size
-        returning b.id, b.webhook, b.mask & ~b.done as fresh, b.row_a, b.row_b, b.place
-      ),
-      mine as (
-        select * from finished union all select * from going_on
-      ),
-      retry as (
-        insert into ${q}.job (webhook, due_ms, attempts, size, bytes, first_id, last_id, last_ms, head, payload, history, bodies, tried,
-          row_a, row_b, place)
-        select m.webhook, r.due_ms, r.attempts, 1, r.bytes, r.event_id, r.event_id, r.last_ms, r.head, r.payload, r.history,
-          r.bodies, nextval('${q}.outcome'), m.row_a, m.row_b, m.place
-        from unnest($4::bigint[], $5::int[], $6::bigint[], $7::int[], $8::int[], $9::text[], $10::bigint[], $11::text[],
-            $12::text[], $13::text[], $14::text[])
-          as r (job, bit, due_ms, attempts, bytes, event_id, last_ms, head, payload, history, bodies)
-        join mine m on m.id = r.job and m.fresh & r.bit <> 0
-        returning webhook
-      ),
-      reported as (
-        select e.*, m.fresh & e.bit <> 0 as is_fresh
-        from unnest($15::bigint[], $16::int[], $17::int[], ${entryArrays(18)})
-          as e (job, bit, event_bytes, ${ENTRY_COLUMNS}, event, bodies)
-        join mine m on m.id = e.job
-      ),
-      old as (
-        select l.id, l.webhook, l.state, l.bytes from ${q}.log l where l.id in (select id from reported)
-      ),
-      ended as (
-        -- What was cancelled while its request was in flight, and arrived all the same, is delivered.
-        select r.* from reported r left join old o on o.id = r.id
-        where r.is_fresh or (r.state = 'delivered' and o.state = 'cancelled')
-      ),
-      ${writeEntries(q, 'ended')},
-      sums as (
-        select webhook, sum(active) as active, sum(pending) as pending, sum(bytes) as bytes, sum(delayed) as delayed,
-          sum(delivered) as delivered, sum(failed) as failed, sum(cancelled) as cancelled, sum(log_bytes) as log_bytes,
-          sum(delivered_total) as delivered_total, sum(failed_total) as failed_total
-        from (
-          select webhook, -bit_count(fresh::bit(32)) as active, -bit_count(fresh::bit(32)) as pending, 0 as bytes,
-            0 as delayed, 0 as delivered, 0 as failed, 0 as cancelled, 0 as log_bytes, 0 as delivered_total, 0 as failed_total
-          from mine
-          union all
-          select webhook, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0 from retry
-          union all
-          select webhook, 0, 0, case when is_fresh then -event_bytes else 0 end, 0, (state = 'delivered')::int,
-            (state = 'failed')::int, (state = 'cancelled')::int, ${ENTRY_BYTES}, (state = 'delivered')::int, (state = 'failed')::int
-          from ended
-          union all
-          select webhook, 0, 0, 0, 0, -(state = 'delivered')::int, -(state = 'failed')::int, -(state = 'cancelled')::int, -bytes, 0, 0
-          from old where id in (select id from ended)
-        ) as changes
-        group by webhook
-      ),
-      locked as (
-        -- In one order everywhere, so that two statements never wait for each other.
-        select key from ${q}.webhook where key in (select webhook from mine) order by key for update
-      )
-      update ${q}.webhook w set
-        active = w.active + s.active,
-        pending = w.pending + s.pending,
-        pending_bytes = w.pending_bytes + s.bytes,
-        delayed = w.delayed + s.delayed,
-        delivered = w.delivered + s.delivered,
-        failed = w.failed + s.failed,
-        cancelled = w.cancelled + s.cancelled,
-        log_bytes = w.log_bytes + s.log_bytes,
-        delivered_total = w.delivered_total + s.delivered_total,
-        failed_total = w.failed_total + s.failed_total
-      from sums s join locked l on l.key = s.webhook
-      where w.key = s.webhook`,
+    report: reportAll(q),
+    reportDelivered: reportDelivered(q),
 
     // $1 process, $2 job ids
     release: givenBack(q, 'id = any ($2::bigint[]) and owner = $1'),
@@ -360,16 +267,29 @@ export function statementsFor(q: string): Statements {
   };
 }
 
-/** Takes the owner from the jobs that a condition names; those of which all was cancelled are gone. */
+/** Takes the owner from the jobs that a condition names. */
 function givenBack(q: string, condition: string): string {
+  return `with ${freed(q, condition)} ${countFreed(q)}`;
+}
+
+/** Those of which all is done leave the queue: they are gone, or stay for what the log has in them. */
+function freed(q: string, condition: string): string {
+  const isDone = 'bit_count(j.done::bit(32)) = j.size';
   return `
-      with gone as (
-        delete from ${q}.job where ${condition} and bit_count(done::bit(32)) = size
+      gone as (
+        delete from ${q}.job j where ${condition} and ${isDone} and j.logged = 0
+      ),
+      logged as (
+        update ${q}.job j set ${leavingQueue('j', 'true')} where ${condition} and ${isDone} and j.logged <> 0
       ),
       freed as (
-        update ${q}.job set owner = null where ${condition} and bit_count(done::bit(32)) < size
+        update ${q}.job j set owner = null where ${condition} and not (${isDone})
         returning webhook, attempts, size, done
-      )
+      )`;
+}
+
+function countFreed(q: string): string {
+  return `
       update ${q}.webhook w set active = w.active - f.n, delayed = w.delayed + f.tried
       from (
         select webhook, sum(size - bit_count(done::bit(32))) as n, count(*) filter (where attempts > 0) as tried

@@ -3,12 +3,12 @@ import { COMMON, GAPS } from './scripts.ts';
 
 /**
  * p, set of places, `(place` or `+`, least `at` or '', most to give back, most to look at, taken: 1, 0 or '',
- * first commit before (ms) or '', only with Attempts: 1 or 0, what their history holds, retried: 1, 0 or '',
- * n, n tokens → [place to go on below or '', 9 fields of each job…]
+ * first commit before (ms) or '', field with Attempts or '', what it holds, retried: 1, 0 or '',
+ * n, n tokens → [place to go on below or '', 11 fields of each job…]
  */
 export const SCAN_JOBS = `${COMMON}
 local set, below, since, most, budget, taken = p .. arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg()
-local till, has_history, history, tried = tonumber(arg()), arg() == '1', arg(), arg()
+local till, field, token, tried = tonumber(arg()), arg(), arg(), arg()
 local tokens = {}
 for i = 1, tonumber(arg()) do tokens[i] = arg() end
 local lowest = '-'
@@ -23,21 +23,22 @@ for i, member in ipairs(members) do
   -- The first commit time in a head is that of its first Delivery.
   local matches = head and (not till or tonumber(string.match(head, '"c":(%d+)') or till) < till)
   if matches and tried ~= '' then matches = (tonumber(known[2]) > 0) == (tried == '1') end
-  if matches and has_history then
-    local text = call('HGET', p .. 'job:' .. id, 'history') or ''
-    matches = text ~= '' and string.find(text, history, 1, true)
+  if matches and field ~= '' then
+    local text = call('HGET', p .. 'job:' .. id, field) or ''
+    matches = text ~= '' and string.find(text, token, 1, true)
   end
   for _, token in ipairs(tokens) do
     matches = matches and string.find(head, token, 1, true)
   end
   if matches then
-    local j = call('HMGET', p .. 'job:' .. id, 'webhook', 'attempts', 'due', 'done', 'size', 'history')
+    local j = call('HMGET', p .. 'job:' .. id, 'webhook', 'attempts', 'due', 'done', 'size', 'history', 'logged', 'records')
     local is_taken = 1
     if call('ZSCORE', p .. 'ready:' .. j[1], id) then is_taken = 0 end
     if taken == '' or tonumber(taken) == is_taken then
       result[n + 1], result[n + 2], result[n + 3], result[n + 4], result[n + 5] = member, j[1], j[2], j[3], j[4]
       result[n + 6], result[n + 7], result[n + 8], result[n + 9] = j[5], is_taken, head, j[6] or ''
-      n, found = n + 9, found + 1
+      result[n + 10], result[n + 11] = j[7] or 0, j[8] or ''
+      n, found = n + 11, found + 1
     end
   end
   if found == most and i < #members then result[1] = member return result end
@@ -46,19 +47,21 @@ if #members == budget then result[1] = members[budget] end
 return result
 `;
 
-/** p, ids… → 11 fields of each job that is there */
+/** p, ids… → 14 fields of each job that is there */
 export const READ_JOBS = `${COMMON}
 local result, n = {}, 0
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history', 'events', 'bodies')
+  local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history', 'logged',
+    'records', 'events', 'bodies', 'exchanges')
   if j[1] then
     local is_taken = 1
     if call('ZSCORE', p .. 'ready:' .. j[2], id) then is_taken = 0 end
     result[n + 1], result[n + 2], result[n + 3], result[n + 4], result[n + 5] = j[1] .. id, j[2], j[3], j[4], j[5]
     result[n + 6], result[n + 7], result[n + 8], result[n + 9] = j[6], is_taken, j[7], j[8] or ''
-    result[n + 10], result[n + 11] = j[9], j[10] or ''
-    n = n + 11
+    result[n + 10], result[n + 11], result[n + 12] = j[9] or 0, j[10] or '', j[11]
+    result[n + 13], result[n + 14] = j[12] or '', j[13] or ''
+    n = n + 14
   end
 end
 return result
@@ -209,18 +212,20 @@ announce_cancelled(channel)
 return total
 `;
 
-/** p, channel, n, n × (job, head and done expected, mask, bytes, head, events) → ids of the jobs changed */
+/** p, channel, n, n × (job, head and done expected, mask, bytes, head, events, exchanges) → ids of the jobs changed */
 export const BLANK = `${COMMON}${END_IN_JOB}
 local channel, changed = arg(), {}
 for _ = 1, tonumber(arg()) do
-  local id, expected, done, mask, bytes, head, events =
-    arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg(), arg()
+  local id, expected, done, mask, bytes, head, events, exchanges =
+    arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg(), arg(), arg()
   local job = p .. 'job:' .. id
   local j = call('HMGET', job, 'head', 'done', 'size')
   if j[1] == expected and j[2] == done then
     call('HSET', job, 'head', head, 'events', events)
+    if exchanges == '' then call('HDEL', job, 'exchanges') else call('HSET', job, 'exchanges', exchanges) end
     if j[3] == '1' then call('HDEL', job, 'history', 'bodies') call('ZREM', p .. 'tried', id) end
     end_in_job(id, mask, bytes)
+    unlog(id, mask)
     changed[#changed + 1] = id
   end
 end
@@ -229,13 +234,18 @@ announce_cancelled(channel)
 return changed
 `;
 
-/** p, channel, n, n × (id, webhook, at, bytes, event id, head, events, history, bodies) → how many */
+/**
+ * p, channel, n, n × (id, job and bit where it is logged in one or '', webhook, at, bytes, event id, head, events,
+ * history, bodies) → how many
+ */
 export const REQUEUE = `${COMMON}
 local channel, total = arg(), 0
 for _ = 1, tonumber(arg()) do
-  local id, w, time, bytes, event_id, head, events, history, bodies =
-    arg(), arg(), arg(), tonumber(arg()), arg(), arg(), arg(), arg(), arg()
-  if drop_entry(id) then
+  local id, job, mask, w, time, bytes, event_id, head, events, history, bodies =
+    arg(), arg(), tonumber(arg()), arg(), arg(), tonumber(arg()), arg(), arg(), arg(), arg(), arg()
+  local was_there
+  if job == '' then was_there = drop_entry(id) else was_there = unlog(job, mask) > 0 end
+  if was_there then
     add_job(w, time, 0, 0, 1, bytes, event_id, event_id, head, events, history, bodies)
     count(w, 'pending', 1)
     count(w, 'pending_bytes', bytes)
@@ -276,94 +286,37 @@ settle()
 return total
 `;
 
-/** p, after, most → number, head, job's place or '', 8 fields of the job … in no order */
+/** p, after, most → (ended | tried | delivered, number, head, 11 fields of the job) …, in no order */
 export const OUTCOMES = `${COMMON}
 local after, most = '(' .. arg(), arg()
 local result, n = {}, 0
 for _, state in ipairs({ 'delivered', 'failed', 'cancelled' }) do
   local found = call('ZRANGEBYSCORE', p .. 'end:' .. state, after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
   for i = 1, #found, 2 do
-    result[n + 1], result[n + 2], result[n + 3] = found[i + 1], call('HGET', p .. 'log', found[i]), ''
-    for j = 4, 11 do result[n + j] = '' end
-    n = n + 11
+    result[n + 1], result[n + 2], result[n + 3] = 'ended', found[i + 1], call('HGET', p .. 'log', found[i])
+    for j = 4, 14 do result[n + j] = '' end
+    n = n + 14
   end
 end
-local found = call('ZRANGEBYSCORE', p .. 'tried', after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
-for i = 1, #found, 2 do
-  local id = found[i]
-  local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history')
-  if j[1] then
-    local is_taken = 1
-    if call('ZSCORE', p .. 'ready:' .. j[2], id) then is_taken = 0 end
-    result[n + 1], result[n + 2], result[n + 3], result[n + 4], result[n + 5] = found[i + 1], '', j[1] .. id, j[2], j[3]
-    result[n + 6], result[n + 7], result[n + 8], result[n + 9] = j[4], j[5], j[6], is_taken
-    result[n + 10], result[n + 11] = j[7], j[8] or ''
-    n = n + 11
-  end
-end
-return result
-`;
-
-/**
- * p, delivered: most kept, before (ms); others: before (ms); bodies: before (ms); bytes; most to drop
- * → [delivered, others, others before their time, 1 or 0: there is more]
- */
-export const SWEEP = `${COMMON}
-local keep, delivered_before, failed_before, bodies_before, limit, most =
-  tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg())
-local function ended(id) return cjson.decode(call('HGET', p .. 'log', id))[8] end
-local left = most
-local function drop_old(state, excess, before)
-  local n = 0
-  for i, id in ipairs(call('ZRANGE', p .. 'end:' .. state, 0, left - 1)) do
-    if i > excess and ended(id) >= before then break end
-    drop_entry(id)
-    n = n + 1
-  end
-  left = left - n
-  return n
-end
-local delivered = drop_old('delivered', call('ZCARD', p .. 'end:delivered') - keep, delivered_before)
-local others = 0
-if left > 0 then others = others + drop_old('failed', 0, failed_before) end
-if left > 0 then others = others + drop_old('cancelled', 0, failed_before) end
-settle()
-counts, places = {}, {}
--- Bodies go before their entries; where this has come to is remembered by number.
-for _, state in ipairs({ 'delivered', 'failed', 'cancelled' }) do
-  local mark = call('HGET', p .. 'swept', state) or '-inf'
-  if mark ~= '-inf' then mark = '(' .. mark end
-  local found = call('ZRANGEBYSCORE', p .. 'end:' .. state, mark, '+inf', 'WITHSCORES', 'LIMIT', 0, 500)
+local function jobs(kind, set)
+  local found = call('ZRANGEBYSCORE', p .. set, after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
   for i = 1, #found, 2 do
-    if left <= 0 or ended(found[i]) >= bodies_before then break end
-    local size = call('HSTRLEN', p .. 'bodies', found[i])
-    if size > 0 then
-      call('HDEL', p .. 'bodies', found[i])
-      count(cjson.decode(call('HGET', p .. 'log', found[i]))[1], 'log_bytes', -size)
+    local id = found[i]
+    local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history',
+      'logged', 'records')
+    if j[1] then
+      local is_taken = 1
+      if call('ZSCORE', p .. 'ready:' .. j[2], id) then is_taken = 0 end
+      local row = { kind, found[i + 1], '', j[1] .. id, j[2], j[3], j[4], j[5], j[6], is_taken, j[7], j[8] or '', j[9] or 0,
+        j[10] or '' }
+      for k = 1, 14 do result[n + k] = row[k] end
+      n = n + 14
     end
-    call('HSET', p .. 'swept', state, found[i + 1])
-    left = left - 1
   end
 end
-settle()
-counts = {}
-local early = 0
-local bytes = tonumber(call('GET', p .. 'log_bytes') or 0)
-for _, state in ipairs({ 'delivered', 'cancelled', 'failed' }) do
-  while bytes > limit and left > 0 do
-    local id = call('ZRANGE', p .. 'end:' .. state, 0, 0)[1]
-    if not id then break end
-    drop_entry(id)
-    settle()
-    counts, places = {}, {}
-    bytes = tonumber(call('GET', p .. 'log_bytes') or 0)
-    left = left - 1
-    if state == 'delivered' then delivered = delivered + 1 else others, early = others + 1, early + 1 end
-  end
-end
-local more = 0
-if left <= 0 then more = 1 end
-return { delivered, others, early, more }
+jobs('tried', 'tried')
+jobs('delivered', 'end:batch')
+return result
 `;
 
 /**

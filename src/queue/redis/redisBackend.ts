@@ -27,9 +27,9 @@ import {
   REQUEUE,
   SCAN_ENTRIES,
   SCAN_JOBS,
-  SWEEP,
 } from './operations.ts';
 import { entryArguments, hexMs, type RedisCall } from './redisCall.ts';
+import { SWEEP } from './sweepScript.ts';
 
 /** What one script call may look at: a few milliseconds of the server's time. */
 const JOBS_BUDGET = 500;
@@ -58,31 +58,33 @@ export class RedisBackend implements Backend, OrphanStore {
   }
 
   async scanJobs(scan: JobScan): Promise<Scan<StoredJob>> {
+    const set = scan.part === 'waiting' ? 'jobs' : 'logged';
     const answer = (await this.#redis.script(SCAN_JOBS, [
-      scan.webhook === null ? 'jobs' : `jobs:${scan.webhook}`,
+      scan.webhook === null ? set : `${set}:${scan.webhook}`,
       scan.after === null ? '+' : `(${scan.after}`,
       scan.sinceMs === null ? '' : hexMs(scan.sinceMs),
       scan.most,
       JOBS_BUDGET,
       scan.taken === null ? '' : Number(scan.taken),
       scan.untilMs === null ? '' : scan.untilMs,
-      scan.history === null ? 0 : 1,
-      scan.history ?? '',
+      scan.attempt === null ? '' : scan.part === 'waiting' ? 'history' : 'records',
+      scan.attempt ?? '',
       scan.tried === null ? '' : Number(scan.tried),
       scan.tokens.length,
       ...scan.tokens,
     ])) as Answer;
     const [next, ...fields] = answer;
-    return { items: rows(fields, 9).map(storedJob), next: next === '' ? null : String(next) };
+    return { items: rows(fields, 11).map(storedJob), next: next === '' ? null : String(next) };
   }
 
   async readJobs(ids: readonly string[]): Promise<readonly WholeJob[]> {
     if (ids.length === 0) return [];
     const answer = (await this.#redis.script(READ_JOBS, ids)) as Answer;
-    return rows(answer, 11).map((row) => ({
+    return rows(answer, 14).map((row) => ({
       ...storedJob(row),
-      events: String(row[9]),
-      bodies: String(row[10]),
+      events: String(row[11]),
+      bodies: String(row[12]),
+      exchanges: String(row[13]),
     }));
   }
 
@@ -136,7 +138,7 @@ export class RedisBackend implements Backend, OrphanStore {
 
   async blankInJobs(items: readonly BlankItem[]): Promise<readonly string[]> {
     if (items.length === 0) return [];
-    const args = items.flatMap(({ job, expected, mask, freshBytes, head, events }) => [
+    const args = items.flatMap(({ job, expected, mask, freshBytes, head, events, exchanges }) => [
       job,
       expected.head,
       expected.done,
@@ -144,14 +146,17 @@ export class RedisBackend implements Backend, OrphanStore {
       freshBytes,
       head,
       events,
+      exchanges,
     ]);
     return (await this.#redis.script(BLANK, [this.#redis.channel, items.length, ...args])) as string[];
   }
 
   async requeue(items: readonly RequeueItem[]): Promise<number> {
     if (items.length === 0) return 0;
-    const args = items.flatMap(({ id, webhook, single }) => [
+    const args = items.flatMap(({ id, webhook, from, single }) => [
       id,
+      from?.job ?? '',
+      from?.bit ?? 0,
       webhook,
       hexMs(single.committedMs),
       single.bytes,
@@ -176,14 +181,11 @@ export class RedisBackend implements Backend, OrphanStore {
 
   async outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]> {
     const answer = (await this.#redis.script(OUTCOMES, [seq, most])) as Answer;
-    return rows(answer, 11)
-      .map(([number, head, ...job]) => ({
-        seq: Number(number),
-        head: String(head),
-        job: head === '' ? storedJob(job) : null,
-      }))
-      .sort((a, b) => a.seq - b.seq)
-      .slice(0, most);
+    return rows(answer, 14).map(([kind, number, head, ...job]): OutcomeRow => {
+      const seq = Number(number);
+      if (kind === 'ended') return { kind, seq, head: String(head) };
+      return { kind: kind === 'tried' ? 'tried' : 'delivered', seq, job: storedJob(job) };
+    });
   }
 
   async lastOutcome(): Promise<number> {
@@ -259,7 +261,7 @@ function scanArguments(
   ];
 }
 
-/** place, webhook, attempts, due, done, size, taken, head, history */
+/** place, webhook, attempts, due, done, size, taken, head, history, logged, records */
 function storedJob(row: readonly (string | number)[]): StoredJob {
   const place = String(row[0]);
   return {
@@ -273,6 +275,8 @@ function storedJob(row: readonly (string | number)[]): StoredJob {
     isTaken: Number(row[6]) === 1,
     head: String(row[7]),
     history: String(row[8]),
+    logged: Number(row[9]),
+    records: String(row[10]),
   };
 }
 

@@ -51,9 +51,25 @@ export class RedisCall {
     try {
       return await command(this.#redis, this.prefix);
     } catch (error) {
+      // The slot of a cluster has gone to another node, or what was the primary may only be read now.
+      if (follows(this.#redis, error)) this.#redis.disconnect(true);
       throw unreachable(error, this.#location);
     }
   }
+}
+
+/**
+ * Whether another server is the one to ask from now on: that which a cluster names, for all keys of a walhook are
+ * on one node. The client connects there the next time.
+ */
+export function follows(client: Redis, error: unknown): boolean {
+  const moved = /^MOVED \d+ (.*):(\d+)$/.exec(error instanceof Error ? error.message : '');
+  if (moved === null) return false;
+  const [, host = '', port = ''] = moved;
+  // Without a host it is that of the node which says so.
+  if (host !== '') client.options.host = host.replace(/^\[(.*)\]$/, '$1');
+  client.options.port = Number(port);
+  return true;
 }
 
 /** @param isLasting reconnects, for as long as it is not closed */

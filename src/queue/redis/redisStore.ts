@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
+import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
 import {
@@ -46,6 +47,7 @@ import { RedisBackend } from './redisBackend.ts';
 import {
   type Argument,
   entryArguments,
+  follows,
   hexMs,
   newClient,
   RedisCall,
@@ -99,19 +101,30 @@ export class RedisStore implements QueueStore {
     this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
-  /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
+  /** Connects once, to report what is wrong, and to the node of a cluster that has our keys. Throws QUEUE_UNREACHABLE. */
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
     const client = newClient(options, false);
+    let said: unknown = null;
+    client.on('error', (error: unknown) => {
+      said = error;
+    });
     try {
       await client.connect();
-      await client.ping();
+      await client.hlen(`{${options.prefix}}:store`).catch((error: unknown) => {
+        if (!follows(client, error)) throw error;
+      });
     } catch (error) {
-      throw unreachable(error, options);
+      // What went wrong with the connection, where there is such a thing, says more than that it is closed.
+      throw unreachable(said ?? error, options);
     } finally {
       client.disconnect();
     }
     const lasting = newClient(options, true);
-    await lasting.connect();
+    aim(lasting, client);
+    await lasting.connect().catch((error: unknown) => {
+      lasting.disconnect();
+      throw unreachable(error, options);
+    });
     return new RedisStore(options, lasting);
   }
 
@@ -232,13 +245,16 @@ export class RedisStore implements QueueStore {
       ...{ firstId: firstId ?? '', lastMs: Number.parseInt(at || '0', 16) },
       ...{ head: head ?? '', history: history ?? '', bodies: bodies ?? '' },
     };
-    const plan = planDamaged(job, error, Date.now(), this.#policy);
-    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
+    await this.#record(process, planDamaged(job, error, Date.now(), this.#policy));
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
-    const plan = planReports(reports, this.#policy, Date.now());
-    await this.#redis.script(REPORT, [process, ...planArguments(plan)]);
+    await this.#record(process, planReports(reports, this.#policy, Date.now()));
+  }
+
+  async #record(process: string, plan: ReportPlan): Promise<void> {
+    const isBare = Number(this.#policy.payloads !== 'full');
+    await this.#redis.script(REPORT, [process, isBare, ...planArguments(plan)]);
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
@@ -270,6 +286,7 @@ export class RedisStore implements QueueStore {
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
   ): Promise<void> {
     const subscriber = newClient(this.#options, true);
+    aim(subscriber, this.#client);
     this.#subscriber = subscriber;
     const listeners = { onWork: callback, onCancelled };
     subscriber.on('message', (_channel: string, message: string) =>
@@ -406,6 +423,7 @@ export class RedisStore implements QueueStore {
 
   async #newConfirmer(): Promise<RedisCall> {
     const client = newClient(this.#options, true);
+    aim(client, this.#client);
     this.#confirming = client;
     await client.connect().catch((error: unknown) => {
       client.disconnect();
@@ -424,6 +442,12 @@ export class RedisStore implements QueueStore {
     );
     this.#client.disconnect();
   }
+}
+
+/** Lets a new connection go where another one has found the keys. */
+function aim(client: Redis, { options: { host, port } }: Redis): void {
+  if (host !== undefined) client.options.host = host;
+  if (port !== undefined) client.options.port = port;
 }
 
 function claimedJob(
@@ -484,7 +508,16 @@ function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
 function planArguments({ jobs, retries, ended }: ReportPlan): Argument[] {
   return [
     jobs.size,
-    ...[...jobs].flat(),
+    ...[...jobs].flatMap(([id, one]) => [
+      id,
+      one.mask,
+      one.delivered,
+      one.deliveredBytes,
+      one.deliveredMs,
+      one.records,
+      one.exchanges,
+      hash8(one.webhook),
+    ]),
     retries.length,
     ...retries.flatMap((one) => [
       one.job,

@@ -18,8 +18,9 @@
  *   p process            zset    process → last sign of life (ms)
  *   p gaps, gap_open     hash    Gaps by number; those that still grow by kind and Webhook
  *
- * The log: an entry per Delivery that has ended, in three hashes by its id, and sorted sets of its places
- * (`at` .. id, all of score 0, so that they sort as text: by commit time, then id):
+ * The log: what was delivered at its first try stays in its job (batchScripts.ts). Of everything else that has
+ * ended, an entry per Delivery in three hashes by its id, and sorted sets of its places (`at` .. id, all of
+ * score 0, so that they sort as text: by commit time, then id):
  *
  *   p log, event, bodies hash    the entry's parts (see entry.ts)
  *   p log_seq            string  last outcome's number
@@ -33,6 +34,7 @@
  */
 
 import { MAX_UNDECIDED, UNDECIDED } from '../entry.ts';
+import { BATCH_LOG } from './batchScripts.ts';
 import { ROWS } from './rowScripts.ts';
 
 /** What every script begins with. */
@@ -56,9 +58,17 @@ local function add_pair(lists, name, a, b)
   list[n + 1], list[n + 2] = a, b
 end
 local function place(set, member) add_pair(places, set, 0, member) end
+local function bits(mask)
+  local n = 0
+  while mask > 0 do n = n + mask % 2 mask = math.floor(mask / 2) end
+  return n
+end
+local function has(mask, bit) return math.floor(mask / bit) % 2 == 1 end
+${BATCH_LOG}
 -- What was counted and placed goes to the keys at the end, many at a time.
 local function settle()
   rows_settle()
+  batches_settle()
   for w, sums in pairs(counts) do
     for field, n in pairs(sums) do
       if n ~= 0 then call('HINCRBY', p .. 'count:' .. w, field, n) end
@@ -72,12 +82,6 @@ local function settle()
     for i = 1, #list, 2000 do call('HSET', p .. hash, unpack(list, i, math.min(i + 1999, #list))) end
   end
 end
-local function bits(mask)
-  local n = 0
-  while mask > 0 do n = n + mask % 2 mask = math.floor(mask / 2) end
-  return n
-end
-local function has(mask, bit) return math.floor(mask / bit) % 2 == 1 end
 local function add_job(w, time, due, attempts, size, bytes, first, last, head, events, history, bodies)
   local id = string.format('%016d', call('INCR', p .. 'seq'))
   call('HSET', p .. 'job:' .. id, 'webhook', w, 'at', time, 'due', due, 'attempts', attempts, 'size', size,
@@ -94,7 +98,7 @@ local function add_job(w, time, due, attempts, size, bytes, first, last, head, e
 end
 local function drop_job(w, id, time, history)
   rows_ended(w, id)
-  call('DEL', p .. 'job:' .. id)
+  leave_queue(id)
   call('ZREM', p .. 'jobs', time .. id)
   call('ZREM', p .. 'jobs:' .. w, time .. id)
   if history and history ~= '' then call('ZREM', p .. 'tried', id) end
@@ -359,27 +363,56 @@ settle()
 return result
 `;
 
-/** p, process, n, n jobs of 2, m, m retries of 11, k, k entries of 3 + 11 */
+/**
+ * p, process, 1 or 0: what is delivered loses its Event, n, n jobs of 8 (id, mask; mask, bytes, time, records and
+ * exchanges of what was delivered at its first try; end of its ids), m, m retries of 11, k, k entries of 3 + 11
+ */
 export const REPORT = `${COMMON}
-local owned = p .. 'owned:' .. arg()
+local owned, is_bare = p .. 'owned:' .. arg(), arg()
 local mine, fresh = {}, {}
+-- Of what is reported as delivered, what is done already was cancelled or purged while its request was in flight.
+-- Where it was cancelled and arrived all the same, it is delivered. Returns which, and the bytes of the others.
+local function look_again(id, mask, done, suffix)
+  local revived, bytes = 0, 0
+  for i, d in ipairs(cjson.decode(call('HGET', p .. 'job:' .. id, 'head')).d) do
+    local bit = 2 ^ (i - 1)
+    local entry = d.i .. '-' .. suffix
+    if has(mask, bit) and not has(done, bit) then
+      bytes = bytes + (d.b or d.n)
+    elseif has(mask, bit) and call('ZSCORE', p .. 'end:cancelled', entry) then
+      drop_entry(entry)
+      revived = revived + bit
+    end
+  end
+  return revived, bytes
+end
 for _ = 1, tonumber(arg()) do
-  local id, mask = arg(), tonumber(arg())
+  local id, mask, delivered, bytes, ended_ms, records, exchanges, suffix =
+    arg(), tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg()), arg(), arg(), arg()
   if call('SISMEMBER', owned, id) == 1 then
     local job = p .. 'job:' .. id
     local j = call('HMGET', job, 'webhook', 'done', 'size', 'at', 'history')
-    local w, done = j[1], tonumber(j[2])
+    local w, done, time = j[1], tonumber(j[2]), j[4] or ''
     local now_done = bit.bor(done, mask)
     local n = bits(now_done) - bits(done)
     mine[id], fresh[id] = w, now_done - done
+    count(w, 'active', -n)
+    count(w, 'pending', -n)
+    local logged = bit.band(delivered, now_done - done)
+    if logged ~= delivered then
+      local revived
+      revived, bytes = look_again(id, delivered, done, suffix)
+      -- Exchanges are one text, perhaps sealed: those of what was purged must not be kept.
+      logged, exchanges = logged + revived, ''
+    end
+    if logged ~= 0 then log_delivered(w, id, time, logged, records, exchanges, is_bare, ended_ms) end
+    if delivered ~= 0 then count(w, 'pending_bytes', -bytes) end
     if bits(now_done) == tonumber(j[3]) then
-      drop_job(w, id, j[4] or '', j[5])
+      drop_job(w, id, time, j[5])
       call('SREM', owned, id)
     else
       call('HSET', job, 'done', now_done)
     end
-    count(w, 'active', -n)
-    count(w, 'pending', -n)
   end
 end
 for _ = 1, tonumber(arg()) do

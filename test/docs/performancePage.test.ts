@@ -8,15 +8,12 @@ import { type BenchResult, rowsOfLines } from '../../bench/results.ts';
 const DATA = new URL('../../docs/performance.json', import.meta.url);
 
 describe('docs/performance.md', () => {
-  it('is written from docs/performance.json', async () => {
+  it('is written from docs/performance.json, and names every benchmark that is run for it', async () => {
     const results = JSON.parse(await readFile(DATA, 'utf8')) as BenchResult[];
-    await expect(performancePage(BENCHES, results)).toMatchFileSnapshot('../../docs/performance.md');
-  });
-
-  it('names every benchmark that is run for it', async () => {
-    const page = await readFile(new URL('../../docs/performance.md', import.meta.url), 'utf8');
+    const page = performancePage(BENCHES, results);
     const missing = BENCHES.filter((bench) => bench.isInAll && !page.includes(`\`${bench.name}\``));
     expect(missing).toEqual([]);
+    await expect(page).toMatchFileSnapshot('../../docs/performance.md');
   });
 
   it('shows what missed its target and what is not whole', () => {
@@ -48,7 +45,7 @@ describe('the rows of a benchmark that prints verdicts only', () => {
     const lines = [
       'redis        900/s',
       '  ratio 0.81, target at least 0.7: met',
-      '  idle 1.0 MiB; peak RSS in MiB 190.00, target at most 180: MISSED',
+      '  idle 1.0 MiB; peak RSS in MiB 190.00, target at most 180: MISSED (of one)',
     ];
     expect(rowsOfLines(lines)).toEqual([
       {
