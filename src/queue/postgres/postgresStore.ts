@@ -528,8 +528,11 @@ function noteStatement(
     : [`update ${note} set value = $2 where key = $1 and value = $3 returning key`, [key, value, expected]];
 }
 
-/** SQLSTATEs that mean the server is going away or has no room for us, class by class. */
-const UNAVAILABLE = /^(08|53|57|58)/;
+/**
+ * SQLSTATEs that say something of the server at present and nothing of the statement: it is going away, has no room
+ * for us, let another win, or may only be read (a standby, a failover under way).
+ */
+const UNAVAILABLE = /^(08|40|53|57|58)|^25006$|^55P03$/;
 
 function translated(error: unknown): unknown {
   const code = causeCode(error);
@@ -541,7 +544,7 @@ function translated(error: unknown): unknown {
   }
   return new WalhookError(
     'QUEUE_UNREACHABLE',
-    `the queue's PostgreSQL did not answer (${code ?? 'closed'})`,
+    `the queue's PostgreSQL ${isSqlState ? 'cannot serve at present' : 'did not answer'} (${code ?? 'closed'})`,
     {
       cause: error,
     },
