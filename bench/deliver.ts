@@ -267,23 +267,30 @@ async function queueContestant(
     rounds,
     enqueued,
     async round() {
-      const deliveries = eventsFrom(first);
+      enqueued.push(await enqueueRate(store, fence, { at, first }));
+      at += Math.ceil(DELIVERIES / FLUSH_DELIVERIES);
       first += DELIVERIES;
-      const start = performance.now();
-      for (let i = 0; i < deliveries.length; i += FLUSH_DELIVERIES) {
-        const batches = toBatches('w', deliveries.slice(i, i + FLUSH_DELIVERIES));
-        const position = { from: `at-${at}`, to: `at-${at + 1}` };
-        const backlogs = new Map([
-          ['w', { max: 100_000, bytes: 256 * 1_048_576, rule: 'overflow' } as const],
-        ]);
-        await store.flush({ fence, ...position, batches, failed: [], definitions: null, backlogs });
-        at += 1;
-      }
-      enqueued.push(perSecond(DELIVERIES, start));
       rounds.push(await drained(store, url, first, processes));
     },
     close: () => store.close(),
   };
+}
+
+/** Fills the queue. What it is filled with is not kept here: a heap full of it would slow the delivering. */
+async function enqueueRate(
+  store: QueueStore,
+  fence: number,
+  { at, first }: { readonly at: number; readonly first: number },
+): Promise<number> {
+  const deliveries = eventsFrom(first);
+  const start = performance.now();
+  for (let i = 0; i * FLUSH_DELIVERIES < deliveries.length; i += 1) {
+    const batches = toBatches('w', deliveries.slice(i * FLUSH_DELIVERIES, (i + 1) * FLUSH_DELIVERIES));
+    const position = { from: `at-${at + i}`, to: `at-${at + i + 1}` };
+    const backlogs = new Map([['w', { max: 100_000, bytes: 256 * 1_048_576, rule: 'overflow' } as const]]);
+    await store.flush({ fence, ...position, batches, failed: [], definitions: null, backlogs });
+  }
+  return perSecond(DELIVERIES, start);
 }
 
 /** Delivers all that waits. */

@@ -86,6 +86,8 @@ async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: Abort
   const { log, roles, clock } = options;
   log.info({ version: options.version, roles }, 'walhook starts');
   const parts = buildParts(options);
+  // Before anything is waited for: without a listener the signal would end a daemon whose queue is not up yet.
+  options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
   if (options.loaded.config.admin !== false) {
     // Loaded where it is wanted: the server of the page is a third of what the daemon holds in memory.
     const { startAdmin } = await import('./admin/start.ts');
@@ -101,7 +103,6 @@ async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: Abort
   const warnings = await untilReached(() => store.inspectServer({ requireNoEviction }), options, stop.signal);
   for (const warning of warnings ?? []) log.warn({ part: 'queue' }, warning);
   const deliverer = roles.includes('deliver') ? buildDeliverer(options, parts, store) : null;
-  options.onHangup(() => void parts.reloader.tryReload('SIGHUP'));
   const alerts = newAlerts(options, parts, store);
   parts.reloader.onFailed((message) => void alerts.raise('reload_failed', 'reload', message));
   const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);

@@ -20,8 +20,6 @@ export interface AttemptTimes {
   readonly durationMs: number;
 }
 
-type Confided = Pick<RequestShape, 'secrets' | 'confidential' | 'body'>;
-
 export type RecordAttempt = (
   request: PreparedRequest | null,
   result: AttemptResult,
@@ -29,13 +27,15 @@ export type RecordAttempt = (
 ) => AttemptRecord;
 
 /** {@link attemptRecorder} for one Attempt. */
-export function recordAttempt(shape: Confided, ...attempt: Parameters<RecordAttempt>): AttemptRecord {
+export function recordAttempt(shape: RecordedShape, ...attempt: Parameters<RecordAttempt>): AttemptRecord {
   return attemptRecorder(shape)(...attempt);
 }
 
+type RecordedShape = Pick<RequestShape, 'secrets' | 'confidential' | 'body'>;
+
 /** Makes the records of one Webhook. The request is null where none could be made of the Event. */
-export function attemptRecorder({ secrets, confidential, body }: Confided): RecordAttempt {
-  const mask = maskerOf([...secrets, ...(confidential ?? [])]);
+export function attemptRecorder({ secrets, confidential = [], body }: RecordedShape): RecordAttempt {
+  const mask = maskerOf([...secrets, ...confidential]);
   const isEvent = body === null;
   return (request, result, { startedMs, durationMs }) => {
     const isAnswered = result.kind === 'response';
@@ -63,7 +63,7 @@ function rounded(ms: number): number {
 
 /** A receiver may say what it was sent. */
 function maskedResponse(response: ReceivedResponse | null, mask: Mask): ReceivedResponse | null {
-  if (response === null) return null;
+  if (response === null || mask === NOTHING_TO_MASK) return response;
   const { headers, body } = response;
   return {
     ...response,
@@ -132,13 +132,15 @@ const MIN_MASKED_SECRET = 6;
 
 type Mask = (text: string) => string;
 
+const NOTHING_TO_MASK: Mask = (text) => text;
+
 function maskerOf(secrets: readonly Secret[]): Mask {
   const values = secrets
     .map((secret) => secret.reveal())
     .filter((value) => value.length >= MIN_MASKED_SECRET)
     // One may be part of another.
     .sort((a, b) => b.length - a.length);
-  if (values.length === 0) return (text) => text;
+  if (values.length === 0) return NOTHING_TO_MASK;
   return (text) => values.reduce((masked, value) => masked.replaceAll(value, MASK), text);
 }
 

@@ -37,6 +37,12 @@ export type Fault = readonly [name: string, act: (world: World) => Promise<void>
 const anyDaemon = ({ random, daemons }: World): Daemon | undefined =>
   daemons[random.between(0, daemons.length - 1)];
 
+/** A signal that a process handles: before it has begun, it would end it. */
+async function tell(world: World, name: 'SIGHUP' | 'SIGUSR2'): Promise<void> {
+  const daemon = anyDaemon(world);
+  if (daemon?.output().includes('walhook starts') === true) daemon.kill(name);
+}
+
 async function replace(world: World, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
   const post = world.random.between(0, world.daemons.length - 1);
   const daemon = world.daemons[post];
@@ -181,8 +187,8 @@ export const FAULTS: readonly [Fault, ...Fault[]] = [
       await stopForAWhile(anyDaemon(world), world.random);
     },
   ],
-  ['reload the configuration', async (world) => anyDaemon(world)?.kill('SIGHUP')],
-  ['a clock that jumps', async (world) => anyDaemon(world)?.kill('SIGUSR2')],
+  ['reload the configuration', (world) => tell(world, 'SIGHUP')],
+  ['a clock that jumps', (world) => tell(world, 'SIGUSR2')],
   ['trouble with PostgreSQL', (world) => trouble(world, 'postgres')],
   ['trouble with the queue', (world) => trouble(world, 'queue')],
   ['restart the queue', ({ queueServer, random }) => queueServer.restart(random)],

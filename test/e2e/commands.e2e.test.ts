@@ -243,6 +243,8 @@ describe('a daemon that starts before its services', () => {
     await daemon.untilLogged('expected a Redis at');
     const told = daemon.log().find((entry) => entry['code'] === 'QUEUE_UNREACHABLE');
     expect(told?.['try']).toMatch(/queue\.url/);
+    // Asked to read its file again it does, and goes on waiting.
+    daemon.kill('SIGHUP');
     await proxy.accept();
     await daemon.untilLogged('capturing');
     await database.client.query('insert into thing values (1)');

@@ -28,7 +28,8 @@ export async function until<T>(
     if (value !== false && value !== null && value !== undefined) {
       return value as Exclude<T, false | null | undefined>;
     }
-    if (performance.now() > deadline) throw new Error(`${what} did not come true within ${Math.round(allowedMs)} ms`);
+    if (performance.now() > deadline)
+      throw new Error(`${what} did not come true within ${Math.round(allowedMs)} ms`);
     await delay(20);
   }
 }

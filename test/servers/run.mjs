@@ -15,7 +15,7 @@ const PACKAGES = new Map([
   ['17', '17.10.0-beta.17'],
   ['18', null],
 ]);
-const TESTS = ['scenarios', 'replication', 'decode', 'setup', 'capture', 'represent'];
+const TESTS = ['scenarios', 'replication', 'decode', 'setup', 'capture', 'enqueue', 'represent'];
 const CACHE = path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'walhook-test-servers');
 
 function run(command, args, options) {

@@ -93,7 +93,7 @@ export class PostgresStore implements QueueStore {
   readonly #durable: Pool;
   readonly #fast: Pool;
   readonly #sender = newSender();
-  #listener: Client | null = null;
+  readonly #listeners = new Set<Client>();
   #isClosed = false;
 
   private constructor(options: PostgresStoreOptions, durable: Pool, fast: Pool) {
@@ -350,9 +350,10 @@ export class PostgresStore implements QueueStore {
     }
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
+      this.#listeners.delete(client);
       if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
     });
-    this.#listener = client;
+    this.#listeners.add(client);
   }
 
   async #listenAgain(...listeners: Parameters<QueueStore['onWake']>): Promise<void> {
@@ -470,7 +471,8 @@ export class PostgresStore implements QueueStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const closed = [this.#listener?.end(), this.#durable.end(), this.#fast.end()];
+    const listeners = [...this.#listeners].map((listener) => listener.end());
+    const closed = [...listeners, this.#durable.end(), this.#fast.end()];
     await settlesWithin(Promise.allSettled(closed), CLOSE_TIMEOUT_MS);
   }
 
@@ -526,8 +528,11 @@ function noteStatement(
     : [`update ${note} set value = $2 where key = $1 and value = $3 returning key`, [key, value, expected]];
 }
 
-/** SQLSTATEs that mean the server is going away or has no room for us, class by class. */
-const UNAVAILABLE = /^(08|53|57|58)/;
+/**
+ * SQLSTATEs that say something of the server at present and nothing of the statement: it is going away, has no room
+ * for us, let another win, or may only be read (a standby, a failover under way).
+ */
+const UNAVAILABLE = /^(08|40|53|57|58)|^25006$|^55P03$/;
 
 function translated(error: unknown): unknown {
   const code = causeCode(error);
@@ -539,7 +544,7 @@ function translated(error: unknown): unknown {
   }
   return new WalhookError(
     'QUEUE_UNREACHABLE',
-    `the queue's PostgreSQL did not answer (${code ?? 'closed'})`,
+    `the queue's PostgreSQL ${isSqlState ? 'cannot serve at present' : 'did not answer'} (${code ?? 'closed'})`,
     {
       cause: error,
     },

@@ -88,7 +88,7 @@ export class RedisStore implements QueueStore {
   readonly #client: Redis;
   readonly #redis: RedisCall;
   readonly #sender = newSender();
-  #subscriber: Redis | null = null;
+  readonly #subscribers: Redis[] = [];
   #confirming: Redis | null = null;
   #confirmer: RedisCall | null = null;
 
@@ -287,7 +287,7 @@ export class RedisStore implements QueueStore {
   ): Promise<void> {
     const subscriber = newClient(this.#options, true);
     aim(subscriber, this.#client);
-    this.#subscriber = subscriber;
+    this.#subscribers.push(subscriber);
     const listeners = { onWork: callback, onCancelled };
     subscriber.on('message', (_channel: string, message: string) =>
       hearWake(message, this.#sender, listeners),
@@ -434,7 +434,7 @@ export class RedisStore implements QueueStore {
   }
 
   async close(): Promise<void> {
-    this.#subscriber?.disconnect();
+    for (const subscriber of this.#subscribers) subscriber.disconnect();
     this.#confirming?.disconnect();
     await settlesWithin(
       this.#client.quit().catch(() => undefined),
