@@ -5,11 +5,13 @@
  * A variable is resolved only where this process's own file names it as well: what is read from the store can
  * never make this process give away what it was not told to use.
  */
+import { confidentialOf } from '../admin/masking.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type WebhookConfig, webhookSchema } from '../config/webhookSchema.ts';
 import { toWalhookError, WalhookError } from '../core/errors.ts';
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
+import { Secret } from '../core/secret.ts';
 import type { DeliverTarget } from '../deliver/lane.ts';
 import type { PublishedFile } from './publishedFile.ts';
 import { defineWebhook } from './webhooks.ts';
@@ -57,12 +59,21 @@ export class FileTargets {
   }
 }
 
+/** A shorter text would be found by chance in what is not secret. */
+const MIN_SECRET = 6;
+
 /** Throws CONFIG_INVALID where this process's own file lacks what the webhook needs. */
-export function targetOfFile(
-  { key, name, values, own }: PublishedFile,
-  { config, resolve, templateEnv }: Pick<LoadedConfig, 'config' | 'resolve' | 'templateEnv'>,
-): DeliverTarget {
-  const ours = config.webhooks.find((one) => one.name === name);
+export function targetOfFile({ key, name, values, own }: PublishedFile, loaded: LoadedConfig): DeliverTarget {
+  const { config, templateEnv } = loaded;
+  const at = config.webhooks.findIndex((one) => one.name === name);
+  const ours = config.webhooks[at];
+  // What variables stand for is masked in what is kept of requests, as for a webhook of the own file.
+  const confided = new Set<string>();
+  const resolve = (text: string) => {
+    const found = loaded.resolve(text);
+    for (const value of found.values) if (value.length >= MIN_SECRET) confided.add(value);
+    return found;
+  };
   const given = own.map((field): [string, unknown] => {
     const value = ours === undefined ? null : Reflect.get(ours, field);
     if (value === null || value === undefined || value === '') {
@@ -82,7 +93,11 @@ export function targetOfFile(
   const whole = { ...parsed.data, ...Object.fromEntries(given) } as WebhookConfig;
   const { deliver } = defineWebhook(whole, key, [], templateEnv);
   // A loopback address is allowed by being written in the file of the process that sends.
-  return { ...deliver, writtenLoopback: ours?.url === whole.url ? deliver.writtenLoopback : null };
+  return {
+    ...deliver,
+    writtenLoopback: ours?.url === whole.url ? deliver.writtenLoopback : null,
+    confidential: [...confidentialOf(loaded, at), ...[...confided].map((text) => new Secret(text))],
+  };
 }
 
 function resolved(field: string, value: Json, resolve: LoadedConfig['resolve']): Json {

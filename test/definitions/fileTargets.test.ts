@@ -88,6 +88,14 @@ describe('a process that delivers and does not capture', () => {
     expect(targets[0]?.headers?.render({})).toBe('Authorization: Bearer of-ours-1');
   });
 
+  it('keeps out of the record of Attempts what variables and its own credentials stand for', () => {
+    const texts = { body_template: '${TOKEN}', additional_headers: 'Authorization: Bearer of-ours-1' };
+    const mine = { ...WEBHOOK, ...texts };
+    const { targets } = followed(texts, { webhooks: [mine] }, { TOKEN: 'token-of-ours' });
+    const confided = targets[0]?.confidential?.map((one) => one.reveal()) ?? [];
+    expect(confided).toEqual(expect.arrayContaining(['token-of-ours', 'of-ours-1']));
+  });
+
   it('goes to a loopback address only where its own file writes it', () => {
     const url = 'http://127.0.0.1:9000/';
     expect(followed({ url }, {}).targets[0]?.writtenLoopback).toBeNull();
