@@ -5,7 +5,6 @@
 import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isLoopback, type ListenAddress } from '../config/adminSchema.ts';
@@ -51,7 +50,6 @@ export async function openAdmin(host: AdminHost): Promise<AdminServer> {
   const server = newServer();
   await server.register(cookie);
   await server.register(formbody, { bodyLimit: MAX_BODY_BYTES });
-  await server.register(rateLimit, { global: false });
   await server.register(helmet, SECURITY_HEADERS);
   await server.register(swagger, openApi(host.version));
   const sessions = new Sessions(host.clock);

@@ -167,6 +167,26 @@ describe.each(QUEUE_KINDS)('delivering from the %s queue', (kind) => {
     expect(await queue.counts()).toMatchObject({ waiting: 0, active: 0, bytes: 0 });
   });
 
+  it.skipIf(isSkipped)('holds what is resent against the address policy of now, not of then', async () => {
+    await using queue = await prepared();
+    queue.sink.answerWith((_request, response) => {
+      response.statusCode = 410;
+      response.end();
+    });
+    const retry = { scheduleMs: [5_000], maxAgeMs: 60_000, onGone: 'fail' } as const;
+    const before = await queue.start([deliverTarget('w', queue.sink.url, { retry })]);
+    await queue.enqueue({ w: deliveries(1, systemClock.now()) });
+    await until(async () => (await queue.counts()).failed === 1);
+    await before.stop();
+    // As if the receiver's name led to this machine by now: its address is written nowhere.
+    await queue.start([deliverTarget('w', queue.sink.url, { retry, writtenLoopback: null })]);
+    expect(await queue.store.deliveries.resend({ state: 'failed' }, systemClock.now())).toMatchObject({
+      done: 1,
+    });
+    await until(async () => (await queue.store.failed('w', 5))[0]?.reason === 'address');
+    expect(queue.sink.received).toHaveLength(1);
+  });
+
   it.skipIf(isSkipped)('serves 200 Webhooks', async () => {
     await using queue = await prepared();
     const keys = Array.from({ length: 200 }, (_, i) => `w${i}`);
