@@ -58,7 +58,8 @@ function machines(benches: readonly Bench[], results: readonly BenchResult[]): s
   const lines = Array.from(names, ([text, list]) =>
     names.size === 1 ? `The machine: ${text}.` : `${list.join(', ')}: ${text}.`,
   );
-  const busy = measured.filter(({ machine }) => machine.load > machine.cores / 2);
+  // The benchmark before leaves a load average behind that says nothing of others.
+  const busy = measured.filter(({ machine }) => machine.load > machine.cores + 1);
   if (busy.length > 0) {
     const list = busy.map(({ name, machine }) => `\`${name}\` ${machine.load.toFixed(1)}`);
     lines.push(
