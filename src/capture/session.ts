@@ -468,6 +468,8 @@ export class CaptureSession {
       enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
       enqueuer.flush();
     }
+    // Where something of a long Transaction is held back, no position covers what goes out of it meanwhile.
+    if (enqueuer.staged >= MAX_WANTED) await enqueuer.spill();
     await enqueuer.makeRoom();
   }
 }
