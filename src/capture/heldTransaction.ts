@@ -80,7 +80,9 @@ export class HeldTransaction {
     this.#changes.push({ table, matcher, change: { ...change, row } });
   }
 
+  /** @param join with its row retained: what it was read from would stay in memory whole */
   holdJoin(join: HeldJoin): void {
+    this.#bytes += join.change.row?.bytes ?? 0;
     this.#joins.push(join);
   }
 

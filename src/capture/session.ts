@@ -354,7 +354,8 @@ export class CaptureSession {
   }
 
   #join(change: Change, table: Table, include: IncludeOptions, model: string): void {
-    const images = change.row?.images() ?? null;
+    const row = change.row?.retained() ?? null;
+    const images = row?.images() ?? null;
     if (images === null) return;
     const byName = (tuple: Parameters<typeof textOf>[0]) => (name: string) => {
       const column = table.allColumns.find((one) => one.name === name);
@@ -367,7 +368,7 @@ export class CaptureSession {
       (images.old.kind === 'key' &&
         needed.every((name) => table.relation.columns.find((one) => one.name === name)?.isIdentity === true));
     const join: HeldJoin = {
-      change,
+      change: { ...change, row },
       include,
       model,
       before: old !== null && isOldKnown ? byName(old) : null,

@@ -47,6 +47,7 @@ const TAGS: IncludeOptions = {
   touch: false,
 };
 
+const join = (id: number, more = '1') => frame(encodeRow(2, { tag: 'insert', new: [String(id), '1', more] }));
 const frame = (buffer: Buffer): Frame => ({ tag: 'data', buffer, start: 0, end: buffer.length });
 const article = (id: number) => frame(encodeRow(1, { tag: 'insert', new: [String(id)] }));
 const articles = (from: number, to: number) =>
@@ -134,7 +135,7 @@ describe('a Transaction too long to be held back', () => {
     const { session, enqueuer, flushes, mostStaged } = opened(100);
     const begin = [encodeRelation(ARTICLE), encodeRelation(JOIN), encodeBegin(1_000n, 1n, 7)].map(frame);
     await session.accept([...begin, ...articles(1, 150)]);
-    await session.accept([frame(encodeRow(2, { tag: 'insert', new: ['1', '1', '1'] }))]);
+    await session.accept([join(1)]);
     for (let at = 0; at < 40; at += 1) await session.accept(articles(151 + at * 500, 650 + at * 500));
     expect(mostStaged()).toBeLessThan(5_000);
     await session.accept([frame(encodeCommit(1_000n, 1_100n))]);
@@ -143,5 +144,15 @@ describe('a Transaction too long to be held back', () => {
     const stored = flushes.flatMap(({ batches }) => batches).reduce((sum, { size }) => sum + size, 0);
     expect(stored).toBe(20_150);
     expect(flushes.at(-1)?.to).toBe('000000000000044c-00000000');
+  });
+
+  it('is told by the bytes of its join rows too', async () => {
+    const { session, flushes } = opened(1_000);
+    const begin = [encodeRelation(ARTICLE), encodeRelation(JOIN), encodeBegin(1_000n, 1n, 7)].map(frame);
+    await session.accept([...begin, article(1)]);
+    for (let id = 1; id <= 31; id += 1) await session.accept([join(id, 'x'.repeat(1_048_576))]);
+    expect(flushes).toEqual([]);
+    await session.accept([join(32, 'x'.repeat(1_048_576))]);
+    expect(flushes).toHaveLength(1);
   });
 });
