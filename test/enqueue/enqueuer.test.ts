@@ -278,6 +278,17 @@ describe('a position without Deliveries', () => {
     expect(settledLsns).toEqual([110n]);
   });
 
+  it('is stored within a Transaction too, of which nothing matches for long', async () => {
+    const { enqueuer, store, positions, advance } = opened();
+    for (const index of [5, 9]) {
+      enqueuer.advance(at(200, index), null);
+      enqueuer.flush();
+      for (let i = 0; i < 21 && store.waiting === 0; i += 1) await advance(100);
+      await store.answer();
+    }
+    expect(positions()).toEqual(['100.0 → 200.5', '200.5 → 200.9']);
+  });
+
   it('is stored too when it came while a flush was on its way', async () => {
     const { enqueuer, store, settledLsns, positions, advance } = opened();
     enqueuer.add('w', delivery());
