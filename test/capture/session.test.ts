@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Candidate } from '../../src/capture/candidate.ts';
 import { CaptureSession } from '../../src/capture/session.ts';
+import type { MessageSource } from '../../src/change/messageContext.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
@@ -18,7 +19,13 @@ import {
   type RepresentOptions,
   Shapes,
 } from '../../src/represent/shape.ts';
-import { encodeBegin, encodeCommit, encodeRelation, encodeRow } from '../helpers/pgoutputEncoder.ts';
+import {
+  encodeBegin,
+  encodeCommit,
+  encodeMessage,
+  encodeRelation,
+  encodeRow,
+} from '../helpers/pgoutputEncoder.ts';
 import { deliveryAt } from '../queue/stores.ts';
 
 const column = (name: string, isIdentity = false) => ({ name, typeOid: 23, typeModifier: -1, isIdentity });
@@ -53,7 +60,7 @@ const article = (id: number) => frame(encodeRow(1, { tag: 'insert', new: [String
 const articles = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => article(from + i));
 
-function opened(maxHeld: number) {
+function opened(maxHeld: number, messageSources: readonly MessageSource[] = []) {
   const flushes: Flush[] = [];
   const store = {
     takeFence: () => Promise.resolve(1),
@@ -110,7 +117,7 @@ function opened(maxHeld: number) {
     represent,
     context: [],
     ownSchemas: [],
-    messageSources: [],
+    messageSources,
     auditSources: [],
     matcher: new Matcher([target]),
     maxHeld,
@@ -154,5 +161,22 @@ describe('a Transaction too long to be held back', () => {
     expect(flushes).toEqual([]);
     await session.accept([join(32, 'x'.repeat(1_048_576))]);
     expect(flushes).toHaveLength(1);
+  });
+});
+
+describe('a Transaction that calls walhook.mute()', () => {
+  const source = { prefix: 'walhook', username: 'username', requestId: 'request_id' };
+  it.each([
+    ['fires nothing where that is allowed, also of what came before', true, 0],
+    ['fires all the same where it is not', false, 2],
+  ])('%s', async (_, allowMute, expected) => {
+    const { session, enqueuer, flushes } = opened(100, [{ ...source, allowMute }]);
+    await session.accept([encodeRelation(ARTICLE), encodeBegin(1_000n, 1n, 7)].map(frame));
+    await session.accept([article(1), frame(encodeMessage(true, 'walhook.mute', '')), article(2)]);
+    await session.accept([frame(encodeCommit(1_000n, 1_100n))]);
+    await enqueuer.drain();
+    enqueuer.stop();
+    expect(flushes.flatMap(({ batches }) => batches).reduce((sum, { size }) => sum + size, 0)).toBe(expected);
+    expect(flushes.at(-1)?.to).toBe('000000000000044c-00000000');
   });
 });
