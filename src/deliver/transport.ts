@@ -9,6 +9,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Secret } from '../core/secret.ts';
 import { checkHost, type GuardOptions, guardedConnector } from './connector.ts';
 import { Cutoff } from './cutoff.ts';
+import { FloodGuard } from './flood.ts';
 import { readTls, type TlsSettings, tlsVersion } from './tlsFiles.ts';
 import { tunnelConnector } from './tunnel.ts';
 
@@ -40,9 +41,11 @@ export class Transport {
   #connects = 0;
   readonly #retired = new Set<Promise<void>>();
   readonly #cutoff = new Cutoff();
+  readonly #floods: FloodGuard;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#floods = new FloodGuard(options.connections);
   }
 
   /** Connections begun so far: tells a request over a kept connection from one over a new one. */
@@ -64,6 +67,7 @@ export class Transport {
    * ADDRESS_REFUSED before a proxy is asked.
    */
   dispatcherFor(origin: string): Dispatcher | Promise<Dispatcher> {
+    this.#floods.begin();
     return this.#options.proxy === null ? this.#dispatcher() : this.#checkedDispatcher(origin);
   }
 
@@ -120,7 +124,11 @@ export class Transport {
       maxOrigins: MAX_ORIGINS,
       connect: (target, callback) => {
         this.#connects += 1;
-        connect(target, callback);
+        connect(target, (...[error, socket]) => {
+          if (error !== null) return callback(error, null);
+          this.#floods.watch(socket);
+          callback(null, socket);
+        });
       },
     });
   }
