@@ -210,10 +210,13 @@ export interface DeliverStore extends FlowStore {
    * Calls back with the keys of Webhooks that have new work or were paused or resumed.
    *
    * @param onCancelled called with Deliveries of taken jobs that are not to be sent any more
+   * @param onReconnected called when the store may have come back with less than it had: what it says that this
+   *   process owns may be another set than what the process has
    */
   onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled?: (cancelled: CancelledInJob) => void,
+    onReconnected?: () => void,
   ): Promise<void>;
 }
 
@@ -266,5 +269,7 @@ export interface QueueStore
    * @param position a position, or the sixteen digits that one begins with
    */
   untilOnDisk(position: string): Promise<boolean>;
+  /** Servers that hold it and that its URL may not name: those that Sentinels or a Cluster led to. */
+  readonly places: readonly { readonly host: string; readonly port: number }[];
   close(): Promise<void>;
 }

@@ -83,6 +83,7 @@ const INVALID_SCHEMA = '3F000';
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
+  readonly places = [];
   readonly deliveries: Inspector;
   readonly #options: PostgresStoreOptions;
   readonly #policy: LogPolicy;
@@ -338,6 +339,7 @@ export class PostgresStore implements QueueStore {
   async onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
+    onReconnected: () => void = () => undefined,
   ): Promise<void> {
     const listeners = { onWork: callback, onCancelled };
     const client = await connect(this.#options.target, { query_timeout: ANSWER_TIMEOUT_MS });
@@ -351,7 +353,7 @@ export class PostgresStore implements QueueStore {
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
       this.#listeners.delete(client);
-      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
+      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled, onReconnected);
     });
     this.#listeners.add(client);
   }
@@ -360,7 +362,10 @@ export class PostgresStore implements QueueStore {
     while (!this.#isClosed) {
       await this.#options.clock.sleep(1_000);
       try {
-        if (!this.#isClosed) await this.onWake(...listeners);
+        if (this.#isClosed) return;
+        await this.onWake(...listeners);
+        const [, , onReconnected] = listeners;
+        onReconnected?.();
         return;
       } catch {
         // The polling that goes on meanwhile reports that the store is gone.
