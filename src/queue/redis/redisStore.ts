@@ -35,6 +35,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  refuseNewerFormat,
   requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
@@ -142,12 +143,7 @@ export class RedisStore implements QueueStore {
       string | undefined
     >;
     if (installation === undefined || position === undefined) return null;
-    if (Number(format) > STORE_FORMAT) {
-      throw new WalhookError(
-        'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older under ${this.#redis.prefix}, found format ${format}`,
-      );
-    }
+    refuseNewerFormat(Number(format));
     return {
       installation: JSON.parse(installation) as Installation,
       position,
