@@ -18,7 +18,7 @@ import type { Sealer } from './seal.ts';
 import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
-export const STORE_FORMAT = 3;
+export const STORE_FORMAT = 4;
 
 /** Throws QUEUE_VERSION where a store is of an older format: setup brings it to this one. */
 export function requireCurrentFormat(format: number | null): void {

@@ -4,7 +4,7 @@ import { leavingQueue } from './batchStatements.ts';
 import { ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
 import { reportAll, reportDelivered } from './reportStatement.ts';
-import { isFirstOfItsRows } from './rowStatements.ts';
+import { findBehind, isFirstOfItsRows } from './rowStatements.ts';
 
 const UNDECIDED_LIST = UNDECIDED.map((reason) => `'${reason}'`).join(', ');
 /** Entries that one flush looks at; a store that holds more is brought within its bound by several. */
@@ -56,11 +56,12 @@ export function statementsFor(q: string): Statements {
       batch as (
         select * from judged where exists (select from guard) and not (is_over and rule = 'overflow')
       ),
+      ${findBehind(q)},
       job as (
-        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b, place)
+        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b, place, behind)
         select webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b,
-          case when row_a is not null then nextval('${q}.job_turn') end
-        from (select * from batch order by place) as ordered
+          case when row_a is not null then nextval('${q}.job_turn') end, what
+        from (select * from batch left join behind using (place) order by place) as ordered
       ),
       excess as (
         select webhook, max(after - max) as n, max(after_bytes - max_bytes) as bytes
@@ -187,7 +188,8 @@ export function statementsFor(q: string): Statements {
       ),
       picked as (
         select id from ${q}.job j
-        where webhook = $1 and owner is null and due_ms <= $4 and not (select is_paused from state)
+        where webhook = $1 and owner is null and behind is null and due_ms <= $4
+          and not (select is_paused from state)
           and ${isFirstOfItsRows(q, 'j')}
         order by due_ms, id limit $3
         for update skip locked
@@ -207,7 +209,7 @@ export function statementsFor(q: string): Statements {
       select state.is_paused, t.id::text, t.attempts, t.done, t.head, t.payload, t.history, t.bodies,
         (
           select min(due_ms) from ${q}.job
-          where webhook = $1 and owner is null and id not in (select id from picked)
+          where webhook = $1 and owner is null and behind is null and id not in (select id from picked)
         )::text as next_due_ms
       from state left join taken t on true
       order by t.due_ms, t.id`,
@@ -223,16 +225,19 @@ export function statementsFor(q: string): Statements {
     // $1 now. Walks from webhook to webhook by the index instead of over every job.
     dueWebhooks: `
       with recursive next (webhook) as (
-        select min(webhook) from ${q}.job where owner is null
+        select min(webhook) from ${q}.job where owner is null and behind is null
         union all
-        select (select min(j.webhook) from ${q}.job j where j.owner is null and j.webhook > next.webhook)
+        select (
+          select min(j.webhook) from ${q}.job j
+          where j.owner is null and j.behind is null and j.webhook > next.webhook
+        )
         from next where next.webhook is not null
       )
       select n.webhook
       from next n
       left join ${q}.webhook w on w.key = n.webhook
       where n.webhook is not null and w.is_paused is not true and exists (
-        select from ${q}.job j where j.webhook = n.webhook and j.owner is null and j.due_ms <= $1
+        select from ${q}.job j where j.webhook = n.webhook and j.owner is null and j.behind is null and j.due_ms <= $1
       )`,
 
     counts: `
