@@ -67,19 +67,39 @@ export function statementsFor(q: string): Statements {
         select webhook, max(after - max) as n, max(after_bytes - max_bytes) as bytes
         from batch where is_over group by webhook
       ),
-      dropped as (
-        delete from ${q}.job j using (
-          select o.id, sum(o.size) over older - o.size as before, sum(o.bytes) over older - o.bytes as before_bytes,
-            e.n, e.bytes
+      doomed as (
+        select * from (
+          select o.*, e.n, e.bytes as excess_bytes, sum(o.left_n) over older - o.left_n as before,
+            sum(o.left_bytes) over older - o.left_bytes as before_bytes
           from excess e
           cross join lateral (
-            select id, size - bit_count(done::bit(32)) as size, bytes from ${q}.job
-            where webhook = e.webhook and owner is null and logged = 0 order by last_ms, id limit 500
+            select id, webhook, head, done, attempts, logged, last_ms, size - bit_count(done::bit(32)) as left_n,
+              -- Bytes of what was done already were counted off before.
+              case when done = 0 then bytes else (
+                select coalesce(sum(coalesce(d.one ->> 'b', d.one ->> 'n')::bigint), 0)
+                from jsonb_array_elements(head::jsonb -> 'd') with ordinality as d (one, n)
+                where (done >> (d.n::int - 1)) & 1 = 0
+              ) end as left_bytes
+            from ${q}.job
+            where webhook = e.webhook and owner is null order by last_ms, id limit 500
           ) as o
-          window older as (partition by e.webhook order by o.id)
-        ) as o
-        where j.id = o.id and j.owner is null and (o.before < o.n or o.before_bytes < o.bytes)
-        returning j.webhook, j.head, j.done, j.attempts
+          window older as (partition by e.webhook order by o.last_ms, o.id)
+        ) as summed
+        where before < n or before_bytes < excess_bytes
+      ),
+      emptied as (
+        delete from ${q}.job j using doomed d
+        where j.id = d.id and j.owner is null and j.done = d.done and j.logged = 0
+        returning j.id
+      ),
+      left_logged as (
+        update ${q}.job j set done = (1 << j.size) - 1, ${leavingQueue('j', 'true')} from doomed d
+        where j.id = d.id and j.owner is null and j.done = d.done and j.logged = d.logged and j.logged <> 0
+        returning j.id
+      ),
+      dropped as (
+        select webhook, head, done, attempts from doomed
+        where id in (select id from emptied union all select id from left_logged)
       ),
       missed as (
         select 'overflow' as kind, j.webhook, d.one, j.place * 32 + d.n as place, 0 as bytes
