@@ -49,7 +49,15 @@ export interface CaptureInstruments {
   settled(lsn: Lsn): void;
   /** @param webhook its key */
   decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void;
+  /** Transactions, or messages of one, whose context is not what it could have been. */
+  contextWas(outcome: ContextOutcome, count: number): void;
 }
+
+/**
+ * `partial`: a Transaction was longer than `limits.lookahead`; `muted`: it fires nothing by walhook.mute();
+ * `malformed`: a message of context was no JSON object.
+ */
+export type ContextOutcome = 'partial' | 'muted' | 'malformed';
 
 export interface SessionOptions {
   readonly models: readonly ModelOptions[];
@@ -205,8 +213,12 @@ export class CaptureSession {
       this.#isPartial = false;
       this.#committedAtMs = Number(message.committedAtUs / 1_000n);
     }
-    if (message.tag === 'commit' && this.#committedAtMs !== null) {
-      this.#options.instruments?.committed(message.endLsn, this.#committedAtMs);
+    if (message.tag === 'commit') {
+      const { instruments } = this.#options;
+      if (this.#committedAtMs !== null) instruments?.committed(message.endLsn, this.#committedAtMs);
+      const { isMuted, malformed } = this.#reader.messages;
+      if (isMuted) instruments?.contextWas('muted', 1);
+      if (malformed > 0) instruments?.contextWas('malformed', malformed);
     }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
@@ -412,8 +424,9 @@ export class CaptureSession {
 
   /** The Transaction is longer than may be held back: what is known so far has to do. */
   async #releaseEarly(): Promise<void> {
-    const { log, maxHeld } = this.#options;
+    const { log, maxHeld, instruments } = this.#options;
     if (!this.#isPartial) {
+      instruments?.contextWas('partial', 1);
       log.warn(
         { xid: this.#reader.open?.xid, lookahead: maxHeld },
         'a Transaction is longer than limits.lookahead: its Events go out with what is known of it so far',

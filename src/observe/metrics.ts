@@ -3,6 +3,7 @@
  * exposed as text. Owns the Prometheus client.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ContextOutcome } from '../capture/session.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { AttemptSample } from '../deliver/lane.ts';
@@ -86,6 +87,10 @@ export class Metrics {
   /** Everything that ends at or before `lsn` is in the queue. */
   settled(lsn: Lsn): void {
     this.#lag.settled(lsn);
+  }
+
+  contextWas(outcome: ContextOutcome, count: number): void {
+    this.#counter('walhook_capture_context_total').inc({ outcome }, count);
   }
 
   decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void {
