@@ -76,6 +76,16 @@ const folders = readdirSync(new URL('../../src', import.meta.url), { withFileTyp
   (entry) => (entry.isDirectory() ? [entry.name] : []),
 );
 
+describe('README.md', () => {
+  it.each(pages().filter((page) => page !== 'README.md'))('leads to %s', (page) => {
+    expect(pageText('README.md')).toContain(`](${page}`);
+  });
+
+  it('is short', () => {
+    expect(pageText('README.md').split('\n').length).toBeLessThanOrEqual(150);
+  });
+});
+
 describe('a file of the project', () => {
   it.each(pages())('that %s names is there', (page) => {
     const named = pageText(page).matchAll(/`((?:src|test|examples|sql|bench|assets)\/[\w./-]*\w)\/?`/g);
