@@ -3,7 +3,7 @@
  * held back of it, and the candidates since the last look-up.
  */
 import type { AuditSource } from '../change/auditContext.ts';
-import { contextOf } from '../change/context.ts';
+import { type ContextOutcome, contextOf } from '../change/context.ts';
 import { keyOfRow } from '../change/images.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import {
@@ -52,12 +52,6 @@ export interface CaptureInstruments {
   /** Transactions, or messages of one, whose context is not what it could have been. */
   contextWas(outcome: ContextOutcome, count: number): void;
 }
-
-/**
- * `partial`: a Transaction was longer than `limits.lookahead`; `muted`: it fires nothing by walhook.mute();
- * `malformed`: a message of context was no JSON object.
- */
-export type ContextOutcome = 'partial' | 'muted' | 'malformed';
 
 export interface SessionOptions {
   readonly models: readonly ModelOptions[];
