@@ -30,11 +30,15 @@ function figures(results: readonly BenchResult[]): string {
     ];
   });
   if (peers === undefined || rows.length < 2) throw new Error('expected the figures of peers, found none');
+  const leftOut = peers.rows.flatMap(({ what, bare }) =>
+    what.endsWith(': left out') ? [`${what.replace(': left out', '')} (${bare})`] : [],
+  );
   return [
     `On ${peers.date}, ${peers.machine.cores} cores, ${peers.machine.versions}:`,
     '',
     '| | webhooks/s, 10,000 transactions | webhooks/s, one transaction of 10,000 | p99 at 200/s | peak memory | CPU per 1,000 | killed: lost; doubled |',
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
+    ...(leftOut.length === 0 ? [] : ['', `Left out of this run: ${leftOut.join(', ')}.`]),
   ].join('\n');
 }
