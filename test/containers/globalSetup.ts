@@ -1,4 +1,5 @@
 /** Starts the containers of one pair, and stops them at the end of its tests. */
+import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import type { TestProject } from 'vitest/node';
@@ -47,8 +48,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const version = await versionOf(postgresUrl);
     project.provide('postgresUrl', postgresUrl);
     project.provide('postgresVersion', Number.parseInt(version, 10));
-    project.provide('redisUrl', `redis://${addressOf(redis, 6379)}`);
-    process.stdout.write(`  fact: ${project.name}: the server is PostgreSQL ${version}\n`);
+    const redisUrl = `redis://${addressOf(redis, 6379)}`;
+    project.provide('redisUrl', redisUrl);
+    const said = [
+      whatRuns(pair.postgres, 'PostgreSQL', version),
+      whatRuns(pair.redis, ...(await queueVersionOf(redisUrl))),
+    ];
+    for (const one of said) process.stdout.write(`  fact: ${project.name}: ${one}\n`);
+    // Once more at the end, where the reader of a long run looks.
+    scope.defer(async () => {
+      for (const one of said) process.stdout.write(`  fact: ${project.name} ran against: ${one}\n`);
+    });
   } catch (error) {
     await scope.close();
     throw error;
@@ -60,6 +70,30 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 function addressOf(container: StartedTestContainer, port: number): string {
   const host = container.getHost() === 'localhost' ? '127.0.0.1' : container.getHost();
   return `${host}:${container.getMappedPort(port)}`;
+}
+
+/** What the server itself says, beside what its image is called: a run shows nothing of another version. */
+function whatRuns(image: string, product: string, version: string): string {
+  const [name = '', tag = ''] = image.split(':');
+  const isNamed =
+    name.includes(product.toLowerCase().replace('sql', '')) && `${version}.`.startsWith(`${tag}.`);
+  const server = `the server says that it is ${product} ${version}`;
+  return isNamed ? server : `${server}: THIS SHOWS NOTHING OF ${image}`;
+}
+
+/** Valkey names itself beside the version of Redis that it is compatible with. */
+async function queueVersionOf(url: string): Promise<[product: string, version: string]> {
+  const redis = new Redis(url, { lazyConnect: true });
+  try {
+    await redis.connect();
+    const info = await redis.info('server');
+    const valkey = /valkey_version:(\S+)/.exec(info)?.[1];
+    return valkey === undefined
+      ? ['Redis', /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown']
+      : ['Valkey', valkey];
+  } finally {
+    redis.disconnect();
+  }
 }
 
 async function versionOf(connectionString: string): Promise<string> {
