@@ -21,8 +21,9 @@ export default defineConfig({
           'test/scenarios/{idle,replay}.e2e.test.ts',
         ],
         globalSetup: ['test/containers/globalSetup.ts'],
-        testTimeout: 60_000,
-        hookTimeout: 60_000,
+        // As in vitest.config.ts: each wait has its own limit.
+        testTimeout: 180_000,
+        hookTimeout: 120_000,
       },
     })),
   },

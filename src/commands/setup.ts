@@ -153,9 +153,19 @@ export async function teardown(options: TeardownOptions, io: CommandIo): Promise
   }
   for (const statement of plan.statements) {
     await client.query(statement);
-    io.out(line(`done: ${statement.split('\n')[0]}`));
+    io.out(line(`done: ${toldOf(statement)}`));
   }
   await store.destroy();
   io.out(line('done: the queue is empty'));
   return 0;
+}
+
+/** A statement in a line: of a block, the one statement that stands in it. */
+function toldOf(statement: string): string {
+  const lines = statement.split('\n').map((one) => one.trim());
+  return (
+    (lines[0]?.startsWith('do ') === true ? lines.find((one) => /^(drop|alter) /.test(one)) : null) ??
+    lines[0] ??
+    ''
+  );
 }

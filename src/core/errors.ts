@@ -26,7 +26,7 @@ const catalogue = {
   CONFIG_NOT_FOUND: {
     exit: 2,
     meaning: 'There is no configuration file at the place named.',
-    remedy: 'walhook --config FILE, or set WALHOOK_CONFIG, or write ./walhook.yaml',
+    remedy: 'walhook init writes ./walhook.yaml; of another place: walhook --config FILE, or WALHOOK_CONFIG',
   },
   CONFIG_INVALID: {
     exit: 2,

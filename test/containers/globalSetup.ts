@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import type { TestProject } from 'vitest/node';
 import { Scope } from '../../src/core/lifecycle.ts';
+import { until } from '../helpers/until.ts';
 import { pairOf } from './images.ts';
 
 /** As the server that the other tests bring along is set up (test/helpers/globalSetup.ts). */
@@ -35,13 +36,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         .withExposedPorts(5432)
         .withEnvironment({ POSTGRES_PASSWORD: 'postgres' })
         .withCommand(['postgres', ...SETTINGS.flatMap((setting) => ['-c', setting])])
-        .withHealthCheck({
-          test: ['CMD', 'pg_isready', '-h', '127.0.0.1', '-U', 'postgres'],
-          interval: 500,
-          timeout: 3_000,
-          retries: 120,
-        })
-        .withWaitStrategy(Wait.forHealthCheck())
+        .withWaitStrategy(Wait.forListeningPorts())
         .start(),
     );
     const postgresUrl = `postgres://postgres:postgres@${addressOf(postgres, 5432)}/postgres`;
@@ -96,7 +91,16 @@ async function queueVersionOf(url: string): Promise<[product: string, version: s
   }
 }
 
+/**
+ * While the image's first start runs its scripts, the server listens on its socket only, and the port that Docker
+ * has opened answers nobody. A health check would go on asking through Docker for as long as the tests run.
+ */
 async function versionOf(connectionString: string): Promise<string> {
+  const ask = () => askVersion(connectionString).catch(() => null);
+  return await until(ask, { timeoutMs: 60_000, what: `an answer of ${connectionString}` });
+}
+
+async function askVersion(connectionString: string): Promise<string> {
   const client = new Client({ connectionString });
   await client.connect();
   try {
