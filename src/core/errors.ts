@@ -151,7 +151,7 @@ const catalogue = {
   },
   SETUP_PRIVILEGE: {
     exit: 1,
-    meaning: 'A step of setup needs rights that this role lacks.',
+    meaning: 'A step of setup or teardown needs rights that this role lacks.',
     remedy: 'walhook setup --print, and have the role named above each section run it',
   },
   SETUP_UNSAFE: {

@@ -91,7 +91,7 @@ export function beforeImageFindings(missing: readonly MissingBeforeImage[]): Fin
 }
 
 function consequence(ones: readonly MissingBeforeImage[]): string {
-  if (ones.some(({ blocks }) => blocks)) return '; it does not start there, and nothing of that table is sent by it';
+  if (ones.some(({ blocks }) => blocks)) return '; it does not start there';
   const [first] = ones;
   if (first === undefined) return '';
   if (ones.some(({ level }) => level === 'problem')) return '; such Events end as failed Deliveries';
