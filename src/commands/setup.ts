@@ -127,7 +127,7 @@ export async function teardown(options: TeardownOptions, io: CommandIo): Promise
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
   const names = namesOf(loaded);
-  const state = await readDatabaseState(client, names);
+  const state = await readDatabaseState(client, names).catch(refusedTeardown);
   if (state.slot.activePid !== null) {
     throw new WalhookError(
       'SLOT_IN_USE',
