@@ -117,7 +117,9 @@ describe.skipIf(!works('docker', 'info'))('a container under load', () => {
     });
     await writeFile(
       `${clone.path}/walhook.yaml`,
-      `postgres: {url: "\${DATABASE_URL}"}
+      // The environment of the daemon beside which it stands by.
+      `environment: docker
+postgres: {url: "\${DATABASE_URL}"}
 queue: {url: "\${QUEUE_URL}"}
 admin: {listen: "127.0.0.1:8081", metrics: "127.0.0.1:9464"}
 webhooks:
