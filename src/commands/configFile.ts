@@ -32,7 +32,7 @@ export function readConfigFile(
   } catch (error) {
     throw new WalhookError(
       'CONFIG_NOT_FOUND',
-      `expected a configuration file at ${path}, found ${causeCode(error)}`,
+      `expected a configuration file at ${path}, found ${causeCode(error) === 'ENOENT' ? 'none' : causeCode(error)}`,
       {
         cause: error,
       },

@@ -31,10 +31,14 @@ export async function openServices(loaded: LoadedConfig, scope: Scope): Promise<
 export async function openQueueOnly(loaded: LoadedConfig, scope: Scope): Promise<QueueStore> {
   const store = await openQueue(servicesOf(loaded).queue, systemClock);
   scope.defer(() => store.close());
-  if ((await store.state()) === null) {
-    throw new WalhookError('QUEUE_NOT_SET_UP', "expected walhook's queue in the store, found nothing of it");
-  }
+  await requireSetUp(store);
   return store;
+}
+
+/** Throws QUEUE_NOT_SET_UP where the store holds nothing of walhook. */
+export async function requireSetUp(store: QueueStore): Promise<void> {
+  if ((await store.state()) !== null) return;
+  throw new WalhookError('QUEUE_NOT_SET_UP', "expected walhook's queue in the store, found nothing of it");
 }
 
 export function namesOf({ config }: LoadedConfig): Names {

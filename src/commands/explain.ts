@@ -44,7 +44,7 @@ export async function explainKey(options: ExplainOptions, io: CommandIo): Promis
   if (options.json !== true) {
     io.out(
       line(
-        `nothing is kept of the row ${options.key} for ${options.webhook}: kept are the last 100 Changes that did not fire, of its models and events, and failed Deliveries`,
+        `nothing is kept of the row ${options.key} for ${options.webhook}: kept are the last 100 Changes that did not fire, of its models and events, and failed Deliveries; walhook check names a webhook that does not start`,
       ),
     );
   }

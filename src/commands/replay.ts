@@ -20,7 +20,7 @@ import {
 import type { QueueStore } from '../queue/store.ts';
 import { ident } from '../setup/names.ts';
 import { loadConfigFile } from './configFile.ts';
-import { type OpenServices, openServices } from './connections.ts';
+import { type OpenServices, openServices, requireSetUp } from './connections.ts';
 import { type CommandIo, type CommonOptions, type ExitStatus, line } from './io.ts';
 
 export interface ReplayCommandOptions extends CommonOptions {
@@ -43,6 +43,7 @@ export async function replay(options: ReplayCommandOptions, io: CommandIo): Prom
   await using scope = new Scope();
   const services = await openServices(loaded, scope);
   const { store } = services;
+  await requireSetUp(store);
   const tell = (one: Replay) =>
     io.out(line(options.json === true ? JSON.stringify(one) : describeReplay(one)));
   if (options.list === true) {

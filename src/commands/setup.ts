@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
-import { WalhookError } from '../core/errors.ts';
+import { causeCode, WalhookError } from '../core/errors.ts';
 import { Scope } from '../core/lifecycle.ts';
 import { connect } from '../database/connect.ts';
 import { servicesOf } from '../services.ts';
@@ -127,7 +127,7 @@ export async function teardown(options: TeardownOptions, io: CommandIo): Promise
   await using scope = new Scope();
   const { client, store } = await openServices(loaded, scope);
   const names = namesOf(loaded);
-  const state = await readDatabaseState(client, names);
+  const state = await readDatabaseState(client, names).catch(refusedTeardown);
   if (state.slot.activePid !== null) {
     throw new WalhookError(
       'SLOT_IN_USE',
@@ -137,7 +137,7 @@ export async function teardown(options: TeardownOptions, io: CommandIo): Promise
       },
     );
   }
-  const plan = await planTeardown(client, store, state, names);
+  const plan = await planTeardown(client, store, state, names).catch(refusedTeardown);
   for (const note of plan.notes) io.out(line(options.print === true ? `-- note: ${note}` : `note: ${note}`));
   for (const loss of plan.losses)
     io.out(line(options.print === true ? `-- lost: ${loss}` : `would be lost: ${loss}`));
@@ -152,10 +152,30 @@ export async function teardown(options: TeardownOptions, io: CommandIo): Promise
     );
   }
   for (const statement of plan.statements) {
-    await client.query(statement);
-    io.out(line(`done: ${statement.split('\n')[0]}`));
+    await client.query(statement).catch(refusedTeardown);
+    io.out(line(`done: ${toldOf(statement)}`));
   }
   await store.destroy();
   io.out(line('done: the queue is empty'));
   return 0;
+}
+
+/** What setup made belongs to the roles that ran it; the daemon's own role may not drop it. */
+function refusedTeardown(error: unknown): never {
+  if (causeCode(error) !== '42501') throw error;
+  const text = error instanceof Error ? error.message.split('\n')[0] : '';
+  throw new WalhookError('SETUP_PRIVILEGE', `teardown needs the role that ran setup, found: ${text}`, {
+    cause: error,
+    remedy: 'run walhook teardown as that role; as it, walhook teardown --print shows the statements',
+  });
+}
+
+/** A statement in a line: of a block, the one statement that stands in it. */
+function toldOf(statement: string): string {
+  const lines = statement.split('\n').map((one) => one.trim());
+  return (
+    (lines[0]?.startsWith('do ') === true ? lines.find((one) => /^(drop|alter) /.test(one)) : null) ??
+    lines[0] ??
+    ''
+  );
 }

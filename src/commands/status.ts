@@ -20,7 +20,7 @@ export async function status(options: CommonOptions, io: CommandIo): Promise<Exi
 function printed(report: StatusReport): string {
   const { environment, database, generation, queue } = report;
   const head = [
-    `environment  ${environment}, database ${database}, generation ${generation ?? '(not set up)'}`,
+    `environment  ${environment}, database ${database}, generation ${generation ?? 'none: run walhook setup'}`,
     ...slotLines(report),
     `queue        ${queue.kind}, durability: ${queue.durability}`,
     ...report.gaps.filter((gap) => gap.settledMs === null).map((gap) => `GAP          ${describeGap(gap)}`),

@@ -96,10 +96,10 @@ export async function readStatus(
 ): Promise<StatusReport> {
   const { config } = loaded;
   const state = await readDatabaseState(client, namesOf(loaded));
-  const queue = await store.state();
+  const told = await readQueue(store);
   const consumer = await readConsumer(client, state.slot.activePid);
   const health = await readSlotHealth(client, config.postgres.slot);
-  const noted = await readCaptureHealth(store);
+  const { queue, noted } = told;
   const rate = noted === null ? null : rateSince(noted, state.slot.currentLsn, nowMs);
   const budget = walBudget({
     retainedBytes: state.slot.retainedBytes,
@@ -147,14 +147,27 @@ export async function readStatus(
       noted?.heartbeatAtMs == null || noted.heartbeatLagMs === null
         ? null
         : { at: new Date(noted.heartbeatAtMs).toISOString(), lag_seconds: noted.heartbeatLagMs / 1_000 },
-    leader: reported(leaderOf(await readLease(store))),
+    leader: told.leader,
     queue: {
       kind: store.kind,
       position: queue?.position ?? null,
       durability: (await store.durability()).note,
     },
-    gaps: (await store.gaps()).toReversed(),
+    gaps: told.gaps,
     rows: rowsOf(queue?.definitions ?? null),
+    webhooks: told.webhooks,
+  };
+}
+
+/** What the queue tells. One that holds nothing of walhook yet, or any more, is asked nothing else. */
+async function readQueue(store: QueueStore) {
+  const queue = await store.state();
+  if (queue === null) return { queue, noted: null, leader: null, gaps: [], webhooks: [] };
+  return {
+    queue,
+    noted: await readCaptureHealth(store),
+    leader: reported(leaderOf(await readLease(store))),
+    gaps: (await store.gaps()).toReversed(),
     webhooks: await readWebhooks(store),
   };
 }

@@ -26,7 +26,7 @@ const catalogue = {
   CONFIG_NOT_FOUND: {
     exit: 2,
     meaning: 'There is no configuration file at the place named.',
-    remedy: 'walhook --config FILE, or set WALHOOK_CONFIG, or write ./walhook.yaml',
+    remedy: 'walhook init writes ./walhook.yaml; of another place: walhook --config FILE, or WALHOOK_CONFIG',
   },
   CONFIG_INVALID: {
     exit: 2,
@@ -151,7 +151,7 @@ const catalogue = {
   },
   SETUP_PRIVILEGE: {
     exit: 1,
-    meaning: 'A step of setup needs rights that this role lacks.',
+    meaning: 'A step of setup or teardown needs rights that this role lacks.',
     remedy: 'walhook setup --print, and have the role named above each section run it',
   },
   SETUP_UNSAFE: {

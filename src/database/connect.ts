@@ -177,6 +177,15 @@ function mayTryNext(error: unknown): boolean {
 /** SQLSTATE class 28, "database does not exist" and no CONNECT on it, where the server answered and said no. */
 const AUTHENTICATION_STATES = new Set(['28000', '28P01', '3D000', '42501']);
 
+const NO_SUCH_DATABASE = '3D000';
+
+/** The database of the queue is made by hand, once; that of the application is there under another name. */
+function remedyOfMissing(role: PostgresTarget['role'], database: string): string {
+  return role === 'queue'
+    ? `CREATE DATABASE ${/^[a-z_]\w*$/.test(database) ? database : `"${database.replaceAll('"', '""')}"`}; -- or name another in queue.url`
+    : 'name a database in postgres.url that is there';
+}
+
 /** Translates a failed connection. The message names host, port, database and user, never the password. */
 export function connectionError(error: unknown, target: PostgresTarget, config: ClientConfig): WalhookError {
   const state = causeCode(error) ?? '';
@@ -191,6 +200,7 @@ export function connectionError(error: unknown, target: PostgresTarget, config: 
   const where = `${user ?? ''}@${host}:${port}/${database ?? ''}`;
   return new WalhookError(code, `expected a PostgreSQL at ${where}, found: ${reason(error)}`, {
     cause: error,
+    ...(state === NO_SUCH_DATABASE ? { remedy: remedyOfMissing(target.role, database ?? '') } : {}),
   });
 }
 

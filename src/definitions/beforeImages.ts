@@ -85,7 +85,7 @@ export function beforeImageFindings(missing: readonly MissingBeforeImage[]): Fin
       code: 'BEFORE_IMAGE_MISSING',
       level: isProblem ? 'problem' : 'advice',
       message: `webhook ${name} reads ${some(paths)}: expected a before image, found that ${some(tables)} ${tables.length === 1 ? 'sends' : 'send'} the key alone${consequence(ones)}`,
-      remedy: `${tables.map((table) => `ALTER TABLE ${table} REPLICA IDENTITY FULL;`).join(' ')}${isProblem ? ' -- or set on_unavailable of the webhook to fire or skip' : ''}`,
+      remedy: `${tables.map((table) => `ALTER TABLE ${table} REPLICA IDENTITY FULL;`).join(' ')}${isProblem ? ` -- ${ones.some(({ blocks }) => blocks) ? 'then reload walhook run (SIGHUP); ' : ''}or set on_unavailable of the webhook to fire or skip` : ''}`,
     };
   });
 }

@@ -1,8 +1,10 @@
 /** Starts the containers of one pair, and stops them at the end of its tests. */
+import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import type { TestProject } from 'vitest/node';
 import { Scope } from '../../src/core/lifecycle.ts';
+import { until } from '../helpers/until.ts';
 import { pairOf } from './images.ts';
 
 /** As the server that the other tests bring along is set up (test/helpers/globalSetup.ts). */
@@ -34,21 +36,24 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         .withExposedPorts(5432)
         .withEnvironment({ POSTGRES_PASSWORD: 'postgres' })
         .withCommand(['postgres', ...SETTINGS.flatMap((setting) => ['-c', setting])])
-        .withHealthCheck({
-          test: ['CMD', 'pg_isready', '-h', '127.0.0.1', '-U', 'postgres'],
-          interval: 500,
-          timeout: 3_000,
-          retries: 120,
-        })
-        .withWaitStrategy(Wait.forHealthCheck())
+        .withWaitStrategy(Wait.forListeningPorts())
         .start(),
     );
     const postgresUrl = `postgres://postgres:postgres@${addressOf(postgres, 5432)}/postgres`;
     const version = await versionOf(postgresUrl);
     project.provide('postgresUrl', postgresUrl);
     project.provide('postgresVersion', Number.parseInt(version, 10));
-    project.provide('redisUrl', `redis://${addressOf(redis, 6379)}`);
-    process.stdout.write(`  fact: ${project.name}: the server is PostgreSQL ${version}\n`);
+    const redisUrl = `redis://${addressOf(redis, 6379)}`;
+    project.provide('redisUrl', redisUrl);
+    const said = [
+      whatRuns(pair.postgres, 'PostgreSQL', version),
+      whatRuns(pair.redis, ...(await queueVersionOf(redisUrl))),
+    ];
+    for (const one of said) process.stdout.write(`  fact: ${project.name}: ${one}\n`);
+    // Once more at the end, where the reader of a long run looks.
+    scope.defer(async () => {
+      for (const one of said) process.stdout.write(`  fact: ${project.name} ran against: ${one}\n`);
+    });
   } catch (error) {
     await scope.close();
     throw error;
@@ -62,7 +67,40 @@ function addressOf(container: StartedTestContainer, port: number): string {
   return `${host}:${container.getMappedPort(port)}`;
 }
 
+/** What the server itself says, beside what its image is called: a run shows nothing of another version. */
+function whatRuns(image: string, product: string, version: string): string {
+  const [name = '', tag = ''] = image.split(':');
+  const isNamed =
+    name.includes(product.toLowerCase().replace('sql', '')) && `${version}.`.startsWith(`${tag}.`);
+  const server = `the server says that it is ${product} ${version}`;
+  return isNamed ? server : `${server}: THIS SHOWS NOTHING OF ${image}`;
+}
+
+/** Valkey names itself beside the version of Redis that it is compatible with. */
+async function queueVersionOf(url: string): Promise<[product: string, version: string]> {
+  const redis = new Redis(url, { lazyConnect: true });
+  try {
+    await redis.connect();
+    const info = await redis.info('server');
+    const valkey = /valkey_version:(\S+)/.exec(info)?.[1];
+    return valkey === undefined
+      ? ['Redis', /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown']
+      : ['Valkey', valkey];
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/**
+ * While the image's first start runs its scripts, the server listens on its socket only, and the port that Docker
+ * has opened answers nobody. A health check would go on asking through Docker for as long as the tests run.
+ */
 async function versionOf(connectionString: string): Promise<string> {
+  const ask = () => askVersion(connectionString).catch(() => null);
+  return await until(ask, { timeoutMs: 60_000, what: `an answer of ${connectionString}` });
+}
+
+async function askVersion(connectionString: string): Promise<string> {
   const client = new Client({ connectionString });
   await client.connect();
   try {

@@ -44,12 +44,23 @@ export function availablePairs(): Available {
     return found;
   };
   const missing: string[] = [];
-  const pairs = PAIRS.filter((pair) => {
-    const absent = [pair.postgres, pair.redis].filter((image) => !has(image));
+  const known = new Map<string, Pair>();
+  for (const pair of PAIRS) {
+    const images = [pair.postgres, pair.redis];
+    const absent = images.filter((image) => !has(image));
     for (const image of absent) missing.push(`${nameOf(pair)}: ${image} is not here and cannot be pulled`);
-    return absent.length === 0;
-  });
-  return { pairs, missing };
+    if (absent.length > 0) continue;
+    // Somebody's stand-ins under many names are one server: to run against it again would show nothing.
+    const ids = images.map(idOf).join(' ');
+    const same = known.get(ids);
+    if (same === undefined) known.set(ids, pair);
+    else missing.push(`${nameOf(pair)}: here these are names for the images of ${nameOf(same)}`);
+  }
+  return { pairs: [...known.values()], missing };
+}
+
+function idOf(image: string): string {
+  return execFileSync('docker', ['image', 'inspect', '-f', '{{.Id}}', image], { encoding: 'utf8' }).trim();
 }
 
 function succeeds(command: string, ...args: readonly string[]): boolean {

@@ -147,7 +147,7 @@ describe('the finding BEFORE_IMAGE_MISSING', () => {
         message:
           'webhook w reads status: expected a before image, found that public.a, public."B" send the key alone; it does not start there',
         remedy:
-          'ALTER TABLE public.a REPLICA IDENTITY FULL; ALTER TABLE public."B" REPLICA IDENTITY FULL; -- or set on_unavailable of the webhook to fire or skip',
+          'ALTER TABLE public.a REPLICA IDENTITY FULL; ALTER TABLE public."B" REPLICA IDENTITY FULL; -- then reload walhook run (SIGHUP); or set on_unavailable of the webhook to fire or skip',
       },
     ]);
   });

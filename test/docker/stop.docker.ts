@@ -1,5 +1,7 @@
 /** A container that is stopped under load: within its grace period, and without loss. */
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandsOf, replaced, shellBlock } from '../docs/shellBlocks.ts';
 import { until } from '../helpers/until.ts';
 import { call, cleanClone, docker, fact, uniqueName, works } from './docker.ts';
 
@@ -99,6 +101,46 @@ describe.skipIf(!works('docker', 'info'))('a container under load', () => {
     await docker('volume', 'rm', name).catch(() => undefined);
     await docker('network', 'rm', name).catch(() => undefined);
     await docker('image', 'rm', '-f', tag).catch(() => undefined);
+  });
+
+  it('is built, started and asked for its health by the lines of docs/operating.md', async () => {
+    await using clone = await cleanClone();
+    const [build = '', run = ''] = commandsOf(shellBlock('docs/operating.md', 'docker run --read-only'));
+    expect(await readFile(`${clone.path}/package.json`, 'utf8')).toContain(
+      `"version": "${/walhook:(\S+)/.exec(build)?.[1]}"`,
+    );
+    const documented = `${name}:documented`;
+    const image = { 'walhook:0.1.0': documented };
+    // Where the builder has no network of its own, npm reaches its registry as this machine does.
+    await call(['sh', '-c', replaced(build, { ...image, 'docker build': 'docker build --network host' })], {
+      cwd: clone.path,
+    });
+    await writeFile(
+      `${clone.path}/walhook.yaml`,
+      // The environment of the daemon beside which it stands by.
+      `environment: docker
+postgres: {url: "\${DATABASE_URL}"}
+queue: {url: "\${QUEUE_URL}"}
+admin: {listen: "127.0.0.1:8081", metrics: "127.0.0.1:9464"}
+webhooks:
+  - {name: orders, models: [orders], events: [created], url: "http://receiver:9000/"}
+`,
+    );
+    const env = { DATABASE_URL: 'postgres://postgres:postgres@db/app', QUEUE_URL: 'redis://queue' };
+    const started = replaced(run, {
+      ...image,
+      'docker run': `docker run -d --name ${at('documented')} --network ${name}`,
+    });
+    try {
+      await call(['sh', '-c', started], { cwd: clone.path, env });
+      const health = () => docker('inspect', '-f', '{{.State.Health.Status}}', at('documented'));
+      await until(async () => (await health()) === 'healthy', { timeoutMs: 60_000 });
+      await docker('stop', at('documented'));
+      expect(await docker('inspect', '-f', '{{.State.ExitCode}}', at('documented'))).toBe('0');
+    } finally {
+      await docker('rm', '-fv', at('documented')).catch(() => undefined);
+      await docker('image', 'rm', '-f', documented).catch(() => undefined);
+    }
   });
 
   it('stops within its grace period, twice, and loses nothing', async () => {

@@ -6,11 +6,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { freePort } from '../../src/demo/embeddedPostgres.ts';
 import { configFolder, type Daemon, startDaemon, walhook } from '../helpers/command.ts';
+import { queriesOfDashboard, queriesOfRules, RULES, variablesOfDashboard } from '../helpers/dashboard.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { createQueue, type TestQueue } from '../helpers/queue.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
@@ -18,8 +17,6 @@ import { until } from '../helpers/until.ts';
 
 const promtool = spawnSync('promtool', ['--version']).status === 0;
 const prometheus = spawnSync('prometheus', ['--version']).status === 0;
-const RULES = new URL('../../examples/prometheus/rules.yaml', import.meta.url);
-const DASHBOARD = new URL('../../examples/grafana/dashboard.json', import.meta.url);
 
 let database: TestDatabase;
 let queue: TestQueue;
@@ -122,21 +119,6 @@ function holds(series: Series, [label = '', operator = '', value = '']: readonly
   return pattern.test(found) === (operator === '=~');
 }
 
-function queriesOfDashboard(): string[] {
-  const found: string[] = [];
-  JSON.parse(readFileSync(DASHBOARD, 'utf8'), (key, value: unknown) => {
-    if ((key === 'expr' || key === 'query') && typeof value === 'string' && value.includes('walhook_'))
-      found.push(value);
-    return value;
-  });
-  return found;
-}
-
-function queriesOfRules(): string[] {
-  const { groups } = parse(readFileSync(RULES, 'utf8')) as { groups: { rules: { expr: string }[] }[] };
-  return groups.flatMap(({ rules }) => rules.map(({ expr }) => expr));
-}
-
 describe('what a daemon tells Prometheus', () => {
   it.skipIf(!promtool)('is taken by promtool without a complaint', () => {
     // Throws on a finding, and says which.
@@ -169,7 +151,7 @@ describe('what a daemon tells Prometheus', () => {
 
   it('answers every query of the dashboard and of the alerts', () => {
     const series = seriesOf(text);
-    const queries = [...queriesOfDashboard(), ...queriesOfRules()];
+    const queries = [...queriesOfDashboard(), ...variablesOfDashboard(), ...queriesOfRules()];
     expect(queries.length).toBeGreaterThan(20);
     const unanswered = queries.flatMap((query) =>
       selectorsOf(query)
@@ -184,7 +166,7 @@ describe('what a daemon tells Prometheus', () => {
 
   it('groups by labels that are there', () => {
     const labels = new Set(seriesOf(text).flatMap((one) => Object.keys(one.labels)));
-    for (const query of [...queriesOfDashboard(), ...queriesOfRules()]) {
+    for (const query of [...queriesOfDashboard(), ...variablesOfDashboard(), ...queriesOfRules()]) {
       for (const [, list] of query.matchAll(/\b(?:by|on|without|group_left|group_right)\s*\(([^)]*)\)/g)) {
         for (const label of (list ?? '')
           .split(',')
@@ -238,9 +220,9 @@ describe('what a daemon tells Prometheus', () => {
         await until(async () => (await ask('count_over_time(walhook_leader[1m]) > 3')) > 0, {
           timeoutMs: 30_000,
         });
-        const queries = queriesOfDashboard()
-          .filter((query) => !query.startsWith('label_values'))
-          .map((query) => query.replaceAll('$__rate_interval', '1m').replaceAll('$webhook', '.*'));
+        const queries = queriesOfDashboard().map((query) =>
+          query.replaceAll('$__rate_interval', '1m').replaceAll('$webhook', '.*'),
+        );
         for (const query of queries)
           expect({ query, hasData: (await ask(query)) > 0 }).toEqual({ query, hasData: true });
         for (const query of queriesOfRules()) await ask(query);
