@@ -15,6 +15,7 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { createQueue, type TestQueue } from '../helpers/queue.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
+import { logInto } from './loggedIn.ts';
 
 const chromiumPath = findChromium();
 const TOKENS = { viewer: 'token-of-the-viewer', admin: 'token-of-the-admin' };
@@ -81,23 +82,8 @@ describe.skipIf(chromiumPath === null)('the editor', { timeout: 180_000 }, () =>
     await queue[Symbol.asyncDispose]();
   });
 
-  /** A page of a login, which fails the test when the browser reports an error, e.g. of the policy. */
-  async function logIn(role: keyof typeof TOKENS, options: BrowserContextOptions = {}) {
-    const context = await browser.newContext({ viewport: WIDE, ...options });
-    const page = await context.newPage();
-    page.setDefaultTimeout(20_000);
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(error.message));
-    page.on('console', (message) => {
-      // Refusals are what some of this is about.
-      if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) errors.push(message.text());
-    });
-    await page.goto(url);
-    await page.getByLabel('Token').fill(TOKENS[role]);
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.getByRole('heading', { name: 'Overview' }).waitFor();
-    return { page, errors };
-  }
+  const logIn = (role: keyof typeof TOKENS, options: BrowserContextOptions = {}) =>
+    logInto(browser, url, TOKENS[role], options);
 
   async function fillIn(page: Page, fields: Readonly<Record<string, string>>): Promise<void> {
     for (const [label, value] of Object.entries(fields))

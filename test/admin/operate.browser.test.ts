@@ -1,6 +1,6 @@
 /** What people do on the page when a receiver is down, with a real daemon, database, queue and browser. */
 import { randomBytes } from 'node:crypto';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findChromium, openBrowser } from '../helpers/browser.ts';
 import { configFolder, type Daemon, startDaemon, walhook } from '../helpers/command.ts';
@@ -8,6 +8,7 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { createQueue, type TestQueue } from '../helpers/queue.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
+import { logInto } from './loggedIn.ts';
 
 const chromiumPath = findChromium();
 const TOKENS = {
@@ -67,22 +68,8 @@ describe.skipIf(chromiumPath === null)('on the page', () => {
     await queue[Symbol.asyncDispose]();
   });
 
-  /** A page of a login, which fails the test when the browser reports an error, e.g. of the policy. */
-  async function logIn(role: keyof typeof TOKENS): Promise<{ page: Page; errors: string[] }> {
-    const context = await browser.newContext({ viewport: { width: 1_280, height: 900 } });
-    const page = await context.newPage();
-    page.setDefaultTimeout(20_000);
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(error.message));
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !message.text().includes('401')) errors.push(message.text());
-    });
-    await page.goto(url);
-    await page.getByLabel('Token').fill(TOKENS[role]);
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.getByRole('heading', { name: 'Overview' }).waitFor();
-    return { page, errors };
-  }
+  const logIn = (role: keyof typeof TOKENS) =>
+    logInto(browser, url, TOKENS[role], { viewport: { width: 1_280, height: 900 } });
 
   it('a failure is found, understood, mended and resent', async () => {
     sink.answerWith((_request, response) => {

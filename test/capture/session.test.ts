@@ -6,10 +6,11 @@ import type { MessageSource } from '../../src/change/messageContext.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
+import { lsn } from '../../src/core/lsn.ts';
 import type { Relation } from '../../src/decode/messages.ts';
 import { PgoutputDecoder } from '../../src/decode/pgoutput.ts';
 import { Enqueuer } from '../../src/enqueue/enqueuer.ts';
-import { START } from '../../src/enqueue/position.ts';
+import { parsePosition, START } from '../../src/enqueue/position.ts';
 import { Matcher } from '../../src/match/match.ts';
 import type { Flush } from '../../src/queue/store.ts';
 import type { Frame } from '../../src/replication/frames.ts';
@@ -178,5 +179,27 @@ describe('a Transaction that calls walhook.mute()', () => {
     enqueuer.stop();
     expect(flushes.flatMap(({ batches }) => batches).reduce((sum, { size }) => sum + size, 0)).toBe(expected);
     expect(flushes.at(-1)?.to).toBe('000000000000044c-00000000');
+  });
+});
+
+describe('a keepalive', () => {
+  const keepalive = (walEnd: bigint): Frame => ({
+    tag: 'keepalive',
+    walEnd: lsn(walEnd),
+    replyRequested: false,
+  });
+  const lsns = (flushes: readonly Flush[]) => flushes.map(({ to }) => parsePosition(to).lsn);
+
+  it('moves the position between Transactions, and never past one that is being read', async () => {
+    const { session, enqueuer, flushes } = opened(100);
+    await session.accept([encodeRelation(ARTICLE), encodeBegin(1_000n, 1n, 7)].map(frame));
+    await session.accept([article(1), keepalive(5_000n), article(2)]);
+    enqueuer.flush();
+    await enqueuer.drain();
+    expect(lsns(flushes).every((at) => at <= 1_000n)).toBe(true);
+    await session.accept([frame(encodeCommit(1_000n, 1_100n)), keepalive(5_000n)]);
+    await enqueuer.drain();
+    enqueuer.stop();
+    expect(lsns(flushes).at(-1)).toBe(5_000n);
   });
 });

@@ -13,6 +13,7 @@ import {
   deliveryAt,
   FAILED,
   FAILURE,
+  FOREVER,
   isStoreMissing,
   type Prepared,
   prepareStore,
@@ -21,12 +22,6 @@ import {
 } from './stores.ts';
 
 const NOW = 1_000_000;
-const FOREVER: Retention = {
-  delivered: { ageMs: 1e12, count: 1e6 },
-  failedMs: 1e12,
-  bodiesMs: 1e12,
-  bytes: 1e12,
-};
 const NOTHING_KEPT: Retention = { ...FOREVER, delivered: { ageMs: 0, count: 0 }, failedMs: 0 };
 const idOf = (delivery: QueuedDelivery) => deliveryId(delivery.eventId, 'w');
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { deliveryId, type QueuedDelivery } from '../../src/queue/delivery.ts';
-import type { DeliveryFilter, DeliverySummary, Retention } from '../../src/queue/inspect.ts';
+import type { DeliveryFilter, DeliverySummary } from '../../src/queue/inspect.ts';
 import { createSealer } from '../../src/queue/seal.ts';
 import type { CancelledInJob, QueueStore } from '../../src/queue/store.ts';
 import { until } from '../helpers/until.ts';
@@ -14,6 +14,7 @@ import {
   deliveryAt,
   FAILED,
   FAILURE,
+  FOREVER,
   isStoreMissing,
   prepareStore,
   reports,
@@ -21,12 +22,6 @@ import {
 } from './stores.ts';
 
 const NOW = 1_000_000;
-const FOREVER: Retention = {
-  delivered: { ageMs: 1e12, count: 1e6 },
-  failedMs: 1e12,
-  bodiesMs: 1e12,
-  bytes: 1e12,
-};
 
 async function listAll(
   store: QueueStore,

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { NO_TLS } from '../../src/database/connect.ts';
 import type { AttemptRecord } from '../../src/queue/attempt.ts';
 import { type QueuedDelivery, toBatches } from '../../src/queue/delivery.ts';
+import type { Retention } from '../../src/queue/inspect.ts';
 import { PostgresStore } from '../../src/queue/postgres/postgresStore.ts';
 import { RedisStore } from '../../src/queue/redis/redisStore.ts';
 import type { LogPolicy } from '../../src/queue/reports.ts';
@@ -82,6 +83,14 @@ export const FAILED = {
   detail: 'HTTP 503',
   failedAtMs: 60_000,
 } as const satisfies Outcome;
+
+/** Nothing is dropped from the log. */
+export const FOREVER: Retention = {
+  delivered: { ageMs: 1e12, count: 1e6 },
+  failedMs: 1e12,
+  bodiesMs: 1e12,
+  bytes: 1e12,
+};
 
 export interface Prepared extends AsyncDisposable {
   readonly store: QueueStore;
