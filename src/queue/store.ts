@@ -20,9 +20,19 @@ import type { WorkerStore } from './workers.ts';
 /** Format of what the store holds. An older daemon refuses a newer one. */
 export const STORE_FORMAT = 3;
 
-/** Throws QUEUE_VERSION where a store is of an older format: setup brings it to this one. */
+/** Throws QUEUE_VERSION where a store is of a newer format, which this version must not touch. */
+export function refuseNewerFormat(format: number): void {
+  if (format <= STORE_FORMAT) return;
+  throw new WalhookError(
+    'QUEUE_VERSION',
+    `expected a store of format ${STORE_FORMAT} or older, found format ${format}`,
+  );
+}
+
+/** Throws QUEUE_VERSION where a store is of another format; of an older one setup brings it to this one. */
 export function requireCurrentFormat(format: number | null): void {
   if (format === null || format === STORE_FORMAT) return;
+  refuseNewerFormat(format);
   throw new WalhookError(
     'QUEUE_VERSION',
     `expected a store of format ${STORE_FORMAT}, found format ${format}`,

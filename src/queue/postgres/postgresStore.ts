@@ -39,6 +39,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  refuseNewerFormat,
   requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
@@ -144,12 +145,7 @@ export class PostgresStore implements QueueStore {
     });
     const row = rows[0];
     if (row === undefined) return null;
-    if (row.format > STORE_FORMAT) {
-      throw new WalhookError(
-        'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older in schema ${this.#schema}, found format ${row.format}`,
-      );
-    }
+    refuseNewerFormat(row.format);
     return {
       installation: row.installation,
       position: row.position,

@@ -3,7 +3,6 @@
  * publish and subscribe.
  */
 import type { Redis } from 'ioredis';
-import { WalhookError } from '../../core/errors.ts';
 import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
@@ -35,6 +34,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  refuseNewerFormat,
   requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
@@ -142,12 +142,7 @@ export class RedisStore implements QueueStore {
       string | undefined
     >;
     if (installation === undefined || position === undefined) return null;
-    if (Number(format) > STORE_FORMAT) {
-      throw new WalhookError(
-        'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older under ${this.#redis.prefix}, found format ${format}`,
-      );
-    }
+    refuseNewerFormat(Number(format));
     return {
       installation: JSON.parse(installation) as Installation,
       position,
