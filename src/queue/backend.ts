@@ -127,6 +127,16 @@ export type OutcomeRow =
   | { readonly kind: 'ended'; readonly seq: number; readonly head: string }
   | { readonly kind: 'tried' | 'delivered'; readonly seq: number; readonly job: StoredJob };
 
+export interface Outcomes {
+  /** In no order. */
+  readonly rows: readonly OutcomeRow[];
+  /** Nothing up to here is missing in the rows, and nothing will ever be added to it; some rows may go further. */
+  readonly upTo: number;
+}
+
+/** Jobs with something logged up to a number and more after it, of which is looked at most for one page. */
+export const MAX_STRADDLING = 5_000;
+
 export interface Backend {
   /** Keys of the Webhooks that ever had a Delivery. */
   webhookKeys(): Promise<readonly string[]>;
@@ -146,8 +156,8 @@ export interface Backend {
   makeDue(jobs: readonly string[]): Promise<number>;
   /** Returns how many were there. */
   dropEntries(ids: readonly string[]): Promise<number>;
-  /** The first of each kind recorded after a place in their sequence, up to `most` of each. */
-  outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]>;
+  /** The first recorded after a place in their sequence, up to `most` of each kind. */
+  outcomesAfter(seq: number, most: number): Promise<Outcomes>;
   lastOutcome(): Promise<number>;
   sweep(retention: Retention, nowMs: number): Promise<Swept>;
 }

@@ -167,7 +167,7 @@ export class Inspector implements InspectStore {
     }
     const parked = await this.#backend.parkedWebhooks();
     const most = Math.min(limit, MAX_PAGE);
-    const rows = await this.#backend.outcomesAfter(Number(after), most);
+    const { rows, upTo } = await this.#backend.outcomesAfter(Number(after), most);
     // What a job delivered at once has one number, and is given as a whole.
     const numbered = rows.flatMap((row) => {
       if (row.kind === 'ended') return [{ seq: row.seq, items: [summaryOfEntry(row.head)] }];
@@ -177,7 +177,7 @@ export class Inspector implements InspectStore {
     const items: DeliverySummary[] = [];
     let cursor = after;
     for (const one of numbered.sort((a, b) => a.seq - b.seq)) {
-      if (items.length >= most) break;
+      if (items.length >= most || one.seq > upTo) break;
       items.push(...one.items);
       cursor = String(one.seq);
     }

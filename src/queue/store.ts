@@ -18,7 +18,7 @@ import type { Sealer } from './seal.ts';
 import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
-export const STORE_FORMAT = 3;
+export const STORE_FORMAT = 4;
 
 /** Throws QUEUE_VERSION where a store is of a newer format, which this version must not touch. */
 export function refuseNewerFormat(format: number): void {

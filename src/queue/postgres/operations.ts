@@ -111,6 +111,8 @@ export interface Operations {
   readonly makeDue: string;
   readonly dropEntries: string;
   readonly outcomes: string;
+  readonly straddling: string;
+  readonly numbering: string;
   readonly sweepOld: string;
   readonly sweepDelivered: string;
   readonly sweepExchanges: string;
@@ -255,6 +257,18 @@ export function operationsFor(q: string): Operations {
         union all
         (select 'delivered', j.seq::text, '', ${JOB_COLUMNS} from ${q}.job j where j.logged <> 0 and j.seq > $1 order by j.seq limit $2)
       ) as outcomes`,
+
+    // $1 number, $2 most. A job stands at its newest number: those with something logged up to $1 and more after it.
+    straddling: `
+      select j.seq::text as number, ${JOB_COLUMNS}
+      from (select * from ${q}.job where logged <> 0 and seq > $1 order by seq limit $2) as j
+      where nullif(split_part(j.records, ' ', 1), '')::bigint <= $1`,
+
+    // Transactions that have drawn a number and have not ended: they hold this lock until then.
+    numbering: `
+      select virtualtransaction as id from pg_locks
+      where locktype = 'relation' and relation = '${q}.outcome'::regclass and mode = 'RowExclusiveLock'
+        and database = (select oid from pg_database where datname = current_database())`,
 
     // $1 state, $2 ended before, $3 most to drop
     sweepOld: dropEntries(

@@ -7,6 +7,7 @@ import {
   type JobScan,
   ORDERED_LENGTH,
   type OutcomeRow,
+  type Outcomes,
   type RequeueItem,
   type Scan,
   type StoredEntry,
@@ -182,13 +183,14 @@ export class RedisBackend implements Backend, OrphanStore {
     return Number(await this.#redis.script(DROP_ENTRIES, ids));
   }
 
-  async outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]> {
-    const answer = (await this.#redis.script(OUTCOMES, [seq, most])) as Answer;
-    return rows(answer, 14).map(([kind, number, head, ...job]): OutcomeRow => {
+  async outcomesAfter(seq: number, most: number): Promise<Outcomes> {
+    const [upTo, ...answer] = (await this.#redis.script(OUTCOMES, [seq, most])) as Answer;
+    const found = rows(answer, 14).map(([kind, number, head, ...job]): OutcomeRow => {
       const seq = Number(number);
       if (kind === 'ended') return { kind, seq, head: String(head) };
       return { kind: kind === 'tried' ? 'tried' : 'delivered', seq, job: storedJob(job) };
     });
+    return { rows: found, upTo: Number(upTo) };
   }
 
   async lastOutcome(): Promise<number> {
