@@ -21,6 +21,7 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
+import type { FlowSwap, FlowSwapped } from '../flow.ts';
 import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
@@ -47,7 +48,7 @@ import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { batchSchemaSql, isInQueue } from './batchStatements.ts';
 import { entryParameters } from './entries.ts';
-import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { flowSchemaSql, swapFlowsSql } from './flowStatements.ts';
 import { type GapRow, gapOfRow, gapParameters, gapStatements } from './gaps.ts';
 import { PostgresBackend } from './postgresBackend.ts';
 import { rowSchemaSql } from './rowStatements.ts';
@@ -319,14 +320,18 @@ export class PostgresStore implements QueueStore {
     return rows.map((row) => row.webhook);
   }
 
-  async swapFlow(webhook: string, expected: string | null, next: string) {
+  async swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]> {
     const rows = await this.#query<{ is_swapped: boolean; current: string | null }>(
       this.#fast,
-      swapFlowSql(this.#schema),
-      [webhook, expected, next],
-      'swapFlow',
+      swapFlowsSql(this.#schema),
+      [
+        swaps.map(({ webhook }) => webhook),
+        swaps.map(({ expected }) => expected),
+        swaps.map(({ next }) => next),
+      ],
+      'swapFlows',
     );
-    return { isSwapped: rows[0]?.is_swapped === true, current: rows[0]?.current ?? null };
+    return rows.map(({ is_swapped: isSwapped, current }) => ({ isSwapped, current }));
   }
 
   async flows(): Promise<ReadonlyMap<string, string>> {

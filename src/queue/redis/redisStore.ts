@@ -17,6 +17,7 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
+import type { FlowSwap, FlowSwapped } from '../flow.ts';
 import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
@@ -41,7 +42,7 @@ import {
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
-import { SWAP_FLOW } from './flowScripts.ts';
+import { SWAP_FLOWS } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
 import {
@@ -271,10 +272,16 @@ export class RedisStore implements QueueStore {
     return await this.#redis.call((redis, p) => redis.zrangebyscore(`${p}due`, '-inf', nowMs));
   }
 
-  async swapFlow(webhook: string, expected: string | null, next: string) {
-    const answer = await this.#redis.script(SWAP_FLOW, [webhook, expected ?? '', next]);
-    const [isSwapped, current] = answer as [number, string];
-    return { isSwapped: isSwapped === 1, current: current === '' ? null : current };
+  async swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]> {
+    const of = swaps.flatMap(({ webhook, expected, next }) => [webhook, expected ?? '', next]);
+    const answer = (await this.#redis.script(SWAP_FLOWS, of)) as (number | string)[];
+    const refused = new Map<number, string>();
+    for (let i = 0; i < answer.length; i += 2) refused.set(Number(answer[i]), String(answer[i + 1]));
+    return swaps.map(({ next }, i) => {
+      const found = refused.get(i);
+      if (found === undefined) return { isSwapped: true, current: next };
+      return { isSwapped: false, current: found === '' ? null : found };
+    });
   }
 
   async flows(): Promise<ReadonlyMap<string, string>> {
