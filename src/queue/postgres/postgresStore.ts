@@ -37,6 +37,7 @@ import {
   type Flush,
   type FlushResult,
   type Installation,
+  type PublishedDefinitions,
   type QueueCounts,
   type QueueStore,
   type Report,
@@ -156,6 +157,18 @@ export class PostgresStore implements QueueStore {
       fence: Number(row.fence),
       definitions: row.definitions,
     };
+  }
+
+  async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
+    const rows = await this.#query<PublishedDefinitions>(
+      this.#durable,
+      `select digest, definitions as text
+       from (select definitions, md5(coalesce(definitions, '')) as digest from ${this.#schema}.store) as s
+       where digest is distinct from $1`,
+      [known],
+      'definitions',
+    );
+    return rows[0] ?? null;
   }
 
   #schemaSql(): string {

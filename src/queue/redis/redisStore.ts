@@ -33,6 +33,7 @@ import {
   type Flush,
   type FlushResult,
   type Installation,
+  type PublishedDefinitions,
   type QueueCounts,
   type QueueStore,
   type Report,
@@ -57,6 +58,7 @@ import {
 } from './redisCall.ts';
 import {
   CLAIM,
+  DEFINITIONS,
   ENQUEUE,
   FLUSH,
   HEARTBEAT,
@@ -152,6 +154,11 @@ export class RedisStore implements QueueStore {
       fence: Number(fence),
       definitions: definitions ?? null,
     };
+  }
+
+  async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
+    const [digest, text] = (await this.#redis.script(DEFINITIONS, [known ?? ''])) as string[];
+    return digest === undefined ? null : { digest, text: text === '' ? null : (text ?? null) };
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
