@@ -9,6 +9,9 @@ import type { Dispatcher } from 'undici';
 /** Bytes of a response body that are read. */
 export const MAX_RESPONSE_BYTES = 16_384;
 
+/** Interim responses (100, 103) of one request: more of them than anybody has use for. */
+const MAX_INTERIM = 32;
+
 /** What was received, as far as it was read. */
 export interface Received {
   readonly status: number;
@@ -40,6 +43,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null;
   #head: Head | null = null;
   #bytes = 0;
+  #interim = 0;
   #isOver = false;
 
   constructor() {
@@ -61,9 +65,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#controller = controller;
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
     // 100 and 103 come before the response.
-    if (status < 200) return;
+    if (status < 200) {
+      this.#interim += 1;
+      if (this.#interim > MAX_INTERIM) controller.abort(tooManyInterim());
+      return;
+    }
     this.#head = { status, headers, responseMs: performance.now() - this.#startedMs };
   }
 
@@ -92,4 +104,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
         : { kind: 'answered', received: { ...this.#head, chunks: this.#chunks, isTruncated } };
     this.#end(ending);
   }
+}
+
+function tooManyInterim(): Error {
+  return Object.assign(new Error(`more than ${MAX_INTERIM} interim responses`), { code: 'TOO_MANY_INTERIM' });
 }

@@ -35,6 +35,12 @@ export interface WholeJob extends StoredJob {
   readonly exchanges: string;
 }
 
+/**
+ * So much of an Event's id says where it stands in commit order: generation, LSN and index. Ids of a job rise in that,
+ * so that its first and its last tell whether another can be in it.
+ */
+export const ORDERED_LENGTH = '0badcafe-0000000000000000-00000000'.length;
+
 export interface JobScan {
   /** waiting: jobs that are not done · logged: jobs in which the log holds something. */
   readonly part: 'waiting' | 'logged';
@@ -52,6 +58,8 @@ export interface JobScan {
   /** Only jobs that wait for a retry, or only others; null: any job. */
   readonly tried: boolean | null;
   readonly taken: boolean | null;
+  /** Only jobs in whose range of Event ids one of these is, which are sorted; null: any job. */
+  readonly events: readonly string[] | null;
   /** Jobs to give back at most. */
   readonly most: number;
 }

@@ -132,18 +132,32 @@ export class Inspector implements InspectStore {
   async purge(filter: DeliveryFilter): Promise<Operated> {
     let done = 0;
     let skipped = 0;
-    // What is done of a job stands elsewhere in the log; its text goes from the job too.
+    // What is done of a job stands elsewhere; its text goes from the job too.
     const withOthers = filter.state === undefined;
     for (const part of ['waiting', 'logged'] as const) {
       for await (const items of this.#lister.jobPages(part, filter, withOthers)) {
+        if (!withOthers) await this.#blankCopies(items.map(({ summary }) => summary.id));
         const left = await this.#blank(items);
         const isCounted = (item: JobItem) => (part === 'waiting' ? !item.isDone : item.isLogged);
         done += items.filter((item) => isCounted(item) && !left.includes(item)).length;
         skipped += left.length;
       }
     }
-    for await (const ids of this.#lister.entryPages(filter)) done += await this.#backend.dropEntries(ids);
+    for await (const ids of this.#lister.entryPages(filter)) {
+      // First, so that one that is interrupted finds them again.
+      if (!withOthers) await this.#blankCopies(ids);
+      done += await this.#backend.dropEntries(ids);
+    }
     return { done, skipped };
+  }
+
+  /** The texts of Deliveries that went on elsewhere, in the jobs that they came from. */
+  async #blankCopies(ids: readonly string[]): Promise<void> {
+    for (const part of ['waiting', 'logged'] as const) {
+      for await (const items of this.#lister.pagesOf(ids, part, true)) {
+        await this.#blank(items.filter(({ isDone, isLogged }) => isDone && !isLogged));
+      }
+    }
   }
 
   async outcomes(after: string | null, limit: number): Promise<OutcomePage> {

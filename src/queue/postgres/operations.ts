@@ -1,5 +1,5 @@
 /** Listing and operating on Deliveries in PostgreSQL, one statement each. */
-import type { EntryScan, JobScan } from '../backend.ts';
+import { type EntryScan, type JobScan, ORDERED_LENGTH } from '../backend.ts';
 import type { DeliveryFilter } from '../inspect.ts';
 import { isInQueue, leavingQueue, unlog } from './batchStatements.ts';
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
@@ -48,6 +48,13 @@ export function scanJobs(q: string, scan: JobScan): Query {
     where.add(`strpos(${scan.part === 'waiting' ? 'history' : 'records'}, ?) > 0`, scan.attempt);
   }
   for (const token of scan.tokens) where.add('strpos(head, ?) > 0', token);
+  if (scan.events !== null) {
+    const ordered = (column: string) => `(left(${column}, ${ORDERED_LENGTH}) collate "C")`;
+    where.add(
+      `exists (select from unnest(?::text[]) as e where ${ordered('e')} between ${ordered('first_id')} and ${ordered('last_id')})`,
+      [...scan.events],
+    );
+  }
   if (scan.taken !== null) where.add(scan.taken ? 'owner is not null' : 'owner is null');
   const limit = where.value(scan.most);
   return {

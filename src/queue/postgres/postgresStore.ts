@@ -41,6 +41,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  refuseNewerFormat,
   requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
@@ -85,6 +86,7 @@ const INVALID_SCHEMA = '3F000';
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
+  readonly places = [];
   readonly deliveries: Inspector;
   readonly #options: PostgresStoreOptions;
   readonly #policy: LogPolicy;
@@ -145,12 +147,7 @@ export class PostgresStore implements QueueStore {
     });
     const row = rows[0];
     if (row === undefined) return null;
-    if (row.format > STORE_FORMAT) {
-      throw new WalhookError(
-        'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older in schema ${this.#schema}, found format ${row.format}`,
-      );
-    }
+    refuseNewerFormat(row.format);
     return {
       installation: row.installation,
       position: row.position,
@@ -250,10 +247,12 @@ export class PostgresStore implements QueueStore {
     );
     const answer = rows[0]?.answer;
     if (answer === 'done') return 'done';
-    // The answer to an earlier try may have been lost on the way: then its position stands there already.
+    // The answer to an earlier try may have been lost on the way: then its position stands there already. One that
+    // leaves the position where it is says nothing of the kind.
     const state = await this.state();
-    if (state?.fence === flush.fence && state.position === flush.to) return 'done';
-    return answer === 'held' && state?.fence === flush.fence ? 'held' : 'fenced';
+    const isOurs = state?.fence === flush.fence;
+    if (isOurs && flush.from !== flush.to && state.position === flush.to) return 'done';
+    return answer === 'held' && isOurs ? 'held' : 'fenced';
   }
 
   async heartbeat(process: string, ttlMs: number): Promise<void> {
@@ -356,6 +355,7 @@ export class PostgresStore implements QueueStore {
   async onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
+    onReconnected: () => void = () => undefined,
   ): Promise<void> {
     const listeners = { onWork: callback, onCancelled };
     const client = await connect(this.#options.target, { query_timeout: ANSWER_TIMEOUT_MS });
@@ -369,7 +369,7 @@ export class PostgresStore implements QueueStore {
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
       this.#listeners.delete(client);
-      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
+      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled, onReconnected);
     });
     this.#listeners.add(client);
   }
@@ -378,7 +378,10 @@ export class PostgresStore implements QueueStore {
     while (!this.#isClosed) {
       await this.#options.clock.sleep(1_000);
       try {
-        if (!this.#isClosed) await this.onWake(...listeners);
+        if (this.#isClosed) return;
+        await this.onWake(...listeners);
+        const [, , onReconnected] = listeners;
+        onReconnected?.();
         return;
       } catch {
         // The polling that goes on meanwhile reports that the store is gone.

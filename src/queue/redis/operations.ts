@@ -1,16 +1,31 @@
 /** Listing and operating on Deliveries in Redis, one Lua script each. Keys and helpers: see scripts.ts. */
+import { ORDERED_LENGTH } from '../backend.ts';
 import { COMMON, GAPS } from './scripts.ts';
 
 /**
  * p, set of places, `(place` or `+`, least `at` or '', most to give back, most to look at, taken: 1, 0 or '',
  * first commit before (ms) or '', field with Attempts or '', what it holds, retried: 1, 0 or '',
- * n, n tokens → [place to go on below or '', 11 fields of each job…]
+ * n, n tokens, m, m places of Events in commit order, sorted → [place to go on below or '', 11 fields of each job…]
  */
 export const SCAN_JOBS = `${COMMON}
 local set, below, since, most, budget, taken = p .. arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg()
 local till, field, token, tried = tonumber(arg()), arg(), arg(), arg()
 local tokens = {}
 for i = 1, tonumber(arg()) do tokens[i] = arg() end
+local events = {}
+for i = 1, tonumber(arg()) do events[i] = arg() end
+-- Whether one of the Events can be in a job.
+local function is_in_range(id)
+  local ends = call('HMGET', p .. 'job:' .. id, 'first_id', 'last_id')
+  if not ends[1] or not ends[2] then return true end
+  local first, last = string.sub(ends[1], 1, ${ORDERED_LENGTH}), string.sub(ends[2], 1, ${ORDERED_LENGTH})
+  local low, high = 1, #events + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if events[middle] < first then low = middle + 1 else high = middle end
+  end
+  return events[low] ~= nil and events[low] <= last
+end
 local lowest = '-'
 if since ~= '' then lowest = '[' .. since end
 local members = call('ZREVRANGEBYLEX', set, below, lowest, 'LIMIT', 0, budget)
@@ -30,6 +45,7 @@ for i, member in ipairs(members) do
   for _, token in ipairs(tokens) do
     matches = matches and string.find(head, token, 1, true)
   end
+  if matches and #events > 0 then matches = is_in_range(id) end
   if matches then
     local j = call('HMGET', p .. 'job:' .. id, 'webhook', 'attempts', 'due', 'done', 'size', 'history', 'logged', 'records')
     local is_taken = 1

@@ -1,17 +1,18 @@
 /** Jobs and entries in Redis, for listing and operating on Deliveries. */
-import type {
-  Backend,
-  BlankItem,
-  CancelItem,
-  EntryScan,
-  JobScan,
-  OutcomeRow,
-  RequeueItem,
-  Scan,
-  StoredEntry,
-  StoredJob,
-  WholeEntry,
-  WholeJob,
+import {
+  type Backend,
+  type BlankItem,
+  type CancelItem,
+  type EntryScan,
+  type JobScan,
+  ORDERED_LENGTH,
+  type OutcomeRow,
+  type RequeueItem,
+  type Scan,
+  type StoredEntry,
+  type StoredJob,
+  type WholeEntry,
+  type WholeJob,
 } from '../backend.ts';
 import type { DeliveryFilter, Retention, Swept } from '../inspect.ts';
 import type { Orphan, OrphanStore } from '../orphans.ts';
@@ -72,6 +73,8 @@ export class RedisBackend implements Backend, OrphanStore {
       scan.tried === null ? '' : Number(scan.tried),
       scan.tokens.length,
       ...scan.tokens,
+      scan.events?.length ?? 0,
+      ...(scan.events ?? []).map((id) => id.slice(0, ORDERED_LENGTH)),
     ])) as Answer;
     const [next, ...fields] = answer;
     return { items: rows(fields, 11).map(storedJob), next: next === '' ? null : String(next) };
