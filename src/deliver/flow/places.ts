@@ -12,7 +12,7 @@ export const STEP_MS = 20;
 /** What would be sent within this over the places in use is not worth another one. */
 const WORTH_MS = 100;
 /** Beyond this it is the receiver that takes the time, however busy this process is. */
-const SLOW_MS = 250;
+const SLOW_MS = 1_000;
 /** Connections that were not used for so long are closed, and places with them. */
 const KEPT_MS = 4_000;
 /** Of the time that requests take, the share that the newest has. */

@@ -3,7 +3,6 @@
  * publish and subscribe.
  */
 import type { Redis } from 'ioredis';
-import { WalhookError } from '../../core/errors.ts';
 import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';

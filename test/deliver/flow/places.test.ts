@@ -27,7 +27,7 @@ describe('another place', () => {
       { ...FEW, isBusy: true, mayHaveMore: true },
       true,
     ],
-    ['the receiver is slow, however busy this process is', 2, 300, { ...FEW, isBusy: true }, true],
+    ['the receiver is slow, however busy this process is', 2, 1_100, { ...FEW, isBusy: true }, true],
   ])('where %s: of %i places and %i ms', (_what, places, requestMs, burden, isWorth) => {
     expect(isWorthAnother(places, requestMs, burden)).toBe(isWorth);
   });
