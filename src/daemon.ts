@@ -17,6 +17,7 @@ import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope, settlesSoonAfter } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import { tidyMemory } from './core/tidyMemory.ts';
 import { FileTargets } from './definitions/fileTargets.ts';
 import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
 import { Reloader } from './definitions/reloader.ts';
@@ -30,7 +31,7 @@ import { Alerts } from './observe/alerts.ts';
 import { Metrics } from './observe/metrics.ts';
 import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';
 import { openQueue } from './queue/open.ts';
-import type { QueueStore } from './queue/store.ts';
+import type { PublishedDefinitions, QueueStore } from './queue/store.ts';
 import { ownServices, type Services } from './services.ts';
 
 export type Role = 'capture' | 'deliver' | 'admin';
@@ -106,19 +107,29 @@ async function runUntilStopped(options: DaemonOptions, scope: Scope, stop: Abort
   const alerts = newAlerts(options, parts, store);
   parts.reloader.onFailed((message) => void alerts.raise('reload_failed', 'reload', message));
   const wake = (webhooks: readonly string[]) => deliverer?.wake(webhooks);
-  const follow = (definitions: string | null, braked: ReadonlySet<string> | null = null) => {
-    const isOther = parts.rows.read(definitions);
+  const follow = (
+    definitions: Pick<PublishedDefinitions, 'text'> | null,
+    braked: ReadonlySet<string> | null = null,
+  ) => {
+    const isOther = definitions !== null && parts.rows.read(definitions.text);
     if ((braked !== null && parts.rows.brake(braked)) || isOther) deliverer?.replaceTargets(targetsOf(parts));
   };
-  follow(state?.definitions ?? null, await readBrakedRows(store).catch(() => null));
-  const told = { onQueued: wake, onPublished: (definitions: string) => follow(definitions) };
+  follow({ text: state?.definitions ?? null }, await readBrakedRows(store).catch(() => null));
+  await tidyMemory(log);
+  const followed: Followed = { digest: null };
+  const onPublished = (text: string) => {
+    // What is in the store is looked at once more: this process may have been replaced meanwhile.
+    followed.digest = null;
+    follow({ text });
+  };
+  const told = { onQueued: wake, onPublished };
   const running = [
     ...(deliverer === null
       ? []
       : [deliverer.run(stop.signal), keepHouse(housekeeping(options, parts, store), stop.signal)]),
     ...(deliverer === null && !roles.includes('admin')
       ? []
-      : [followDefinitions(options, store, follow, stop.signal)]),
+      : [followDefinitions(options, store, followed, follow, stop.signal)]),
     ...(roles.includes('capture')
       ? [capture(capturing(options, store, parts, told, alerts), options, stop.signal)]
       : []),
@@ -207,18 +218,30 @@ function targetsOf({ live, rows, files, isFollowing }: Parts): DeliverTarget[] {
   return [...ofFile, ...rows.targets()];
 }
 
+/** What was read last of the definitions in the store; null: to be read anew. */
+interface Followed {
+  digest: string | null;
+}
+
 /** Webhooks kept as rows: what another process publishes is delivered for a moment later. */
 async function followDefinitions(
   { clock, log }: DaemonOptions,
   store: QueueStore,
-  follow: (definitions: string | null, braked: ReadonlySet<string> | null) => void,
+  followed: Followed,
+  follow: (
+    definitions: Pick<PublishedDefinitions, 'text'> | null,
+    braked: ReadonlySet<string> | null,
+  ) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(FOLLOW_MS, signal);
     if (signal.aborted) return;
     try {
-      follow((await store.state())?.definitions ?? null, await readBrakedRows(store));
+      const others = await store.definitionsOtherThan(followed.digest);
+      const braked = await readBrakedRows(store);
+      follow(others, braked);
+      if (others !== null) followed.digest = others.digest;
     } catch (error) {
       const known = toWalhookError(error);
       // A newer version has taken the store over: this one ends before it writes what that one does not read.

@@ -9,8 +9,11 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverStore } from '../queue/store.ts';
+import { Swapper } from './flow/swapper.ts';
 import { type AddressGuard, type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
+import { Load } from './load.ts';
 import { Reporter } from './reporter.ts';
+import { Turns } from './turns.ts';
 
 export interface DelivererOptions {
   readonly store: DeliverStore;
@@ -34,6 +37,8 @@ const POLL_MS = 1_000;
 const HEARTBEAT_MS = 2_000;
 /** After this silence other processes take a process's jobs. */
 const TIME_TO_LIVE_MS = 10_000;
+/** Lanes that ask the store at a time. */
+const TURNS = 8;
 /** A lane without work is closed after this, with its connections. */
 const LINGER_MS = 10_000;
 /** At the end, how long the store may take to record the last outcomes. */
@@ -47,6 +52,9 @@ export class Deliverer {
   /** Lanes of definitions that were replaced, until their requests in flight have ended. */
   readonly #retired = new Set<Lane>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
+  readonly #turns = new Turns(TURNS);
+  readonly #load = new Load();
+  readonly #swapper: Swapper;
   readonly #abort = new AbortController();
   #nextHeartbeatMs = 0;
   #aliveUntilMs = 0;
@@ -57,6 +65,7 @@ export class Deliverer {
   constructor(options: DelivererOptions) {
     this.#options = options;
     this.#reporter = new Reporter(options);
+    this.#swapper = new Swapper(options.store);
     this.#targets = new Map(options.targets.map((target) => [target.key, target]));
   }
 
@@ -153,6 +162,9 @@ export class Deliverer {
       lane = new Lane(target, {
         ...this.#options,
         reporter: this.#reporter,
+        turns: this.#turns,
+        swapper: this.#swapper,
+        load: this.#load,
         isAlive: () => this.#options.clock.monotonic() < this.#aliveUntilMs,
         abortSignal: this.#abort.signal,
         onIdle: () => this.#linger(target.key),

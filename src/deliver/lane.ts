@@ -13,14 +13,18 @@ import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue
 import type { OwnServices, Resolve } from './addresses/ownServices.ts';
 import { attemptRecorder, type RecordAttempt } from './attemptRecord.ts';
 import { type Demand, Gate } from './flow/gate.ts';
+import { type Burden, Places, STEP_MS } from './flow/places.ts';
 import type { Rate } from './flow/share.ts';
+import type { Swapper } from './flow/swapper.ts';
 import { Hand, type Item } from './hand.ts';
 import { send } from './http.ts';
+import type { Load } from './load.ts';
 import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
 import { type PreparedRequest, type PrepareRequest, type RequestShape, requestMaker } from './request.ts';
 import type { TlsSettings } from './tlsFiles.ts';
 import { Transport } from './transport.ts';
+import type { Turns } from './turns.ts';
 
 /** A Webhook as deliver needs it. */
 export interface DeliverTarget extends RequestShape {
@@ -65,6 +69,11 @@ export interface LaneOptions {
   readonly userAgent: string;
   readonly failpoint: Failpoint;
   readonly addresses: AddressGuard;
+  /** When a lane may ask the store for its share and for jobs: few lanes at a time. */
+  readonly turns: Turns;
+  readonly swapper: Pick<Swapper, 'swap'>;
+  /** Of this process. */
+  readonly load: Pick<Load, 'isBusy'>;
   /** Whether this process still counts as alive: otherwise its jobs may be another's by now. */
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */
@@ -92,10 +101,12 @@ export class Lane {
   readonly #record: RecordAttempt;
   readonly #gate: Gate;
   readonly #hand = new Hand();
+  readonly #places = new Places();
   readonly #whenSent: (() => void)[] = [];
   #claiming: Promise<void> | null = null;
   #returning: Promise<void> = Promise.resolve();
   #isNapping = false;
+  #isStepping = false;
   #mayHaveMore = false;
   #isHeld = false;
   #isStopped = false;
@@ -194,6 +205,11 @@ export class Lane {
     await this.#transport.close();
   }
 
+  #burden(): Burden {
+    const { waiting } = this.#hand;
+    return { waiting, mayHaveMore: this.#mayHaveMore, isBusy: this.#options.load.isBusy };
+  }
+
   #demand(): Demand {
     const { inFlight, waiting } = this.#hand;
     return { inFlight, waiting, mayHaveMore: this.#mayHaveMore };
@@ -202,31 +218,64 @@ export class Lane {
   #pump(): void {
     if (this.#isStopped || !this.#options.isAlive()) return;
     this.#begin();
-    if (this.#gate.isWorthAsking(this.#demand())) void this.#ask();
-    else if (this.#wantsMore()) void this.#claimOnce(this.#maxJobs());
+    if (this.#wantsTurn()) void this.#takeTurn();
     else if (this.isIdle) this.#options.onIdle();
     this.#napUntilWorthAsking();
+    this.#stepWhileWaiting();
   }
 
   #begin(): void {
-    while (this.#gate.mayStart(this.#hand.inFlight)) {
-      const item = this.#hand.begin(this.#gate.slots);
+    const { clock } = this.#options;
+    while (this.#gate.mayStart(this.#hand.inFlight) && this.#hasPlace()) {
+      const item = this.#hand.begin(this.#places.within(this.#gate.slots));
       if (item === null) return;
+      this.#places.began(this.#hand.inFlight - 1, clock.monotonic());
       this.#gate.started();
       void this.#attempt(item, this.#gate.isProbe);
     }
+  }
+
+  #hasPlace(): boolean {
+    // The probe does not wait for requests that were begun before its Webhook was parked.
+    return this.#gate.isProbe || this.#hand.inFlight < this.#places.within(this.#gate.slots);
   }
 
   /** Enough is in hand when every place in flight could be filled a few times more. */
   #wantsMore(): boolean {
     const { slots } = this.#gate;
     const isFilled = this.#hand.waiting >= (this.#gate.isProbe ? 1 : AHEAD * slots);
-    return slots > 0 && this.#mayHaveMore && !isFilled && this.#claiming === null && !this.#isHeld;
+    return slots > 0 && this.#mayHaveMore && !isFilled;
+  }
+
+  #wantsTurn(): boolean {
+    if (this.#claiming !== null || this.#isHeld) return false;
+    return this.#gate.isWorthAsking(this.#demand()) || this.#wantsMore();
   }
 
   #maxJobs(): number {
     if (this.#gate.isProbe) return 1;
     return this.#target.ordering === 'row' ? MAX_ORDERED_JOBS : MAX_JOBS;
+  }
+
+  /** Asks for a share where that may give more, and takes jobs where they are wanted. */
+  async #takeTurn(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#gate.isWorthAsking(this.#demand())) await this.#ask();
+      if (this.#wantsMore()) await this.#claim(this.#maxJobs());
+    });
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    if (this.#isHeld || this.#isStopped) return;
+    this.#claiming ??= this.#options.turns
+      .run(async () => {
+        if (!this.#isHeld && !this.#isStopped) await work();
+      })
+      .finally(() => {
+        this.#claiming = null;
+        this.#pump();
+      });
+    await this.#claiming;
   }
 
   async #ask(): Promise<void> {
@@ -237,7 +286,25 @@ export class Lane {
       return this.#warn(error, 'no share agreed on');
     }
     if (this.#gate.isParked) this.#giveBack();
-    this.#pump();
+    this.#begin();
+  }
+
+  /** Makes use of another place from time to time while nothing is answered. */
+  #stepWhileWaiting(): void {
+    const { clock } = this.#options;
+    if (this.#isStepping || !this.#isShortOfPlaces()) return;
+    this.#isStepping = true;
+    void clock.sleep(STEP_MS).then(() => {
+      this.#isStepping = false;
+      if (this.#isShortOfPlaces()) this.#places.waited(clock.monotonic(), this.#burden());
+      this.#pump();
+    });
+  }
+
+  /** Whether more could be in flight if there were another place. */
+  #isShortOfPlaces(): boolean {
+    if (this.#isStopped || this.#gate.isProbe || this.#hand.waiting === 0) return false;
+    return this.#gate.mayStart(this.#hand.inFlight) && !this.#hasPlace();
   }
 
   /** Sleeps until asking may help, where there is something to send. */
@@ -253,12 +320,7 @@ export class Lane {
   }
 
   async #claimOnce(maxJobs: number): Promise<void> {
-    if (this.#isHeld || this.#isStopped) return;
-    this.#claiming ??= this.#claim(maxJobs).finally(() => {
-      this.#claiming = null;
-      this.#pump();
-    });
-    await this.#claiming;
+    await this.#inTurn(() => this.#claim(maxJobs));
   }
 
   async #claim(maxJobs: number): Promise<void> {
@@ -312,6 +374,7 @@ export class Lane {
     // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
     const isMade = !(abortSignal.aborted && result.kind === 'timeout');
     const { isLast, isReturned } = this.#hand.end(item, isMade);
+    this.#places.ended(clock.monotonic() - startedMs, clock.monotonic(), this.#burden());
     if (isMade) {
       const outcome = this.#outcomeOf(claimed, item.index, result);
       const durationMs = clock.monotonic() - startedMs;
@@ -325,7 +388,17 @@ export class Lane {
     }
     if (isReturned) this.#release([claimed]);
     for (const resolve of this.#whenSent.splice(0)) resolve();
-    this.#pump();
+    this.#pumpWhenFree();
+  }
+
+  /**
+   * The client takes a connection back only in the next turn of the event loop. A request that is begun before
+   * that would open another one, which is what having fewer places than there may be is to spare.
+   */
+  #pumpWhenFree(): void {
+    const { slots } = this.#gate;
+    if (this.#hand.waiting > 0 && this.#places.within(slots) < slots) setImmediate(() => this.#pump());
+    else this.#pump();
   }
 
   #count(job: ClaimedJob, index: number, { kind: outcome }: Outcome, durationMs: number): void {

@@ -39,16 +39,26 @@ export interface Park {
 
 export const NO_FLOW: FlowState = { held: {}, park: null, rampFromMs: null, starts: [] };
 
+/** A flow state to be replaced. */
+export interface FlowSwap {
+  readonly webhook: string;
+  /** null: none yet. */
+  readonly expected: string | null;
+  readonly next: string;
+}
+
+export interface FlowSwapped {
+  readonly isSwapped: boolean;
+  /** What stands there then. */
+  readonly current: string | null;
+}
+
 export interface FlowStore {
   /**
-   * Replaces the flow state of a Webhook where it still is `expected` (null: none yet), and answers what
-   * stands there then.
+   * Replaces the flow state of each Webhook where it still is what was expected; one that is not hinders no other.
+   * Answers in the order of the swaps, which are of different Webhooks.
    */
-  swapFlow(
-    webhook: string,
-    expected: string | null,
-    next: string,
-  ): Promise<{ readonly isSwapped: boolean; readonly current: string | null }>;
+  swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]>;
   /** Webhook → flow state, of those that have one. */
   flows(): Promise<ReadonlyMap<string, string>>;
 }

@@ -61,6 +61,13 @@ export interface StoreState {
   readonly definitions: string | null;
 }
 
+/** The webhooks in force, as {@link StoreState} has them. */
+export interface PublishedDefinitions {
+  /** Tells them from others; of no meaning beyond its store. */
+  readonly digest: string;
+  readonly text: string | null;
+}
+
 /** Everything since the last flush, stored in one transaction or not at all. */
 export interface Flush {
   /** The capturing daemon's; another one in the store means that it has been replaced. */
@@ -250,6 +257,13 @@ export interface QueueStore
   readonly deliveries: InspectStore;
   /** null where setup has not been run. Throws QUEUE_VERSION. */
   state(): Promise<StoreState | null>;
+  /**
+   * The definitions in force, where they are others than those of a digest: for who looks every second, because of
+   * a thousand webhooks they are half a megabyte. null: they are the same.
+   *
+   * @param digest of those that are known; null: of none
+   */
+  definitionsOtherThan(digest: string | null): Promise<PublishedDefinitions | null>;
   /** Makes the store's objects and binds them. Idempotent for the same binding. */
   initialise(installation: Installation, position: string): Promise<void>;
   /**

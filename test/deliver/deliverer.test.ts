@@ -147,6 +147,7 @@ describe('delivering', () => {
   it('never has more requests in flight than its concurrency, over all its jobs', async () => {
     await using of = await delivering({ target: { concurrency: 3 } });
     for (let i = 0; i < 5; i += 1) of.add(10);
+    await of.clock.advance(300);
     let most = 0;
     while (of.store.delivered.length < 50) {
       await until(() => of.held() > 0 || of.store.delivered.length === 50);
@@ -155,6 +156,40 @@ describe('delivering', () => {
     }
     expect(most).toBe(3);
     expect(of.sink.received).toHaveLength(50);
+  });
+
+  it('begins with few requests at a time, and makes use of all places where no answer comes', async () => {
+    await using of = await delivering({ target: { concurrency: 8 } });
+    of.add(20);
+    await until(() => of.held() === 2);
+    await settled();
+    expect(of.held()).toBe(2);
+    await of.clock.advance(60);
+    await until(() => of.held() > 2);
+    await of.clock.advance(200);
+    await until(() => of.held() === 8);
+  });
+
+  it('sends a burst to a receiver that answers at once over few connections', async () => {
+    await using of = await delivering({ target: { concurrency: 8 } });
+    of.answerAll();
+    of.add(20);
+    await until(() => of.store.delivered.length === 20);
+    expect(new Set(of.sink.received.map(({ fromPort }) => fromPort)).size).toBeLessThanOrEqual(3);
+  });
+
+  it('gives a share back that it makes no use of, and asks again when there is work', async () => {
+    await using of = await delivering();
+    of.answerAll();
+    const held = async () => decodeFlow((await of.store.flows()).get('w') ?? null).held;
+    of.add(1);
+    await until(() => of.store.delivered.length === 1);
+    expect(await held()).toHaveProperty('p1');
+    await within(3, of, () => false);
+    expect(await held()).toEqual({});
+    of.add(1);
+    await until(() => of.store.delivered.length === 2);
+    expect(await held()).toHaveProperty('p1');
   });
 
   it('tries again at its time, not before, and counts', async () => {
@@ -278,7 +313,8 @@ describe('a receiver that is down', () => {
   it('is probed by one request alone: those begun before it was parked decide nothing any more', async () => {
     await using of = await delivering({ target: { concurrency: 12, retry: { ...PATIENT, onGone: 'fail' } } });
     of.add(12);
-    await until(() => of.held() === 12);
+    // No answer in sight: all places are made use of.
+    expect(await within(5, of, () => of.held() === 12)).toBe(true);
     for (let i = 0; i < 10; i += 1) await of.answerOne(503);
     const parkOf = async () => decodeFlow((await of.store.flows()).get('w') ?? null).park;
     await until(async () => (await parkOf()) !== null);

@@ -1,6 +1,7 @@
 /** Deliver's side of the store in memory, with a say in what goes wrong. */
 import { WalhookError } from '../../src/core/errors.ts';
 import type { QueuedDelivery } from '../../src/queue/delivery.ts';
+import type { FlowSwap, FlowSwapped } from '../../src/queue/flow.ts';
 import type { ClaimRequest, ClaimResult, DeliverStore, Report } from '../../src/queue/store.ts';
 
 interface Job {
@@ -13,7 +14,7 @@ interface Job {
   done: number;
 }
 
-type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks' | 'swapFlow';
+type Operation = 'heartbeat' | 'claim' | 'report' | 'release' | 'recover' | 'dueWebhooks' | 'swapFlows';
 /** lost: it was done and the answer never came · refused: it was not done. */
 type Fault = 'lost' | 'refused';
 
@@ -129,13 +130,15 @@ export class MemoryStore implements DeliverStore {
     return Promise.resolve();
   }
 
-  swapFlow(webhook: string, expected: string | null, next: string) {
-    return this.#perform('swapFlow', '', () => {
-      const current = this.#flows.get(webhook) ?? null;
-      if (current !== expected) return { isSwapped: false, current };
-      this.#flows.set(webhook, next);
-      return { isSwapped: true, current: next };
-    });
+  swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]> {
+    return this.#perform('swapFlows', '', () =>
+      swaps.map(({ webhook, expected, next }) => {
+        const current = this.#flows.get(webhook) ?? null;
+        if (current !== expected) return { isSwapped: false, current };
+        this.#flows.set(webhook, next);
+        return { isSwapped: true, current: next };
+      }),
+    );
   }
 
   flows(): Promise<ReadonlyMap<string, string>> {

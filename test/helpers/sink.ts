@@ -9,6 +9,8 @@ export interface Received {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly atMs: number;
+  /** The sender's port: tells its connections apart. */
+  readonly fromPort: number;
 }
 
 export type Answer = (request: Received, response: ServerResponse) => void;
@@ -34,6 +36,7 @@ export async function openSink(port = 0): Promise<Sink> {
         headers: request.headers,
         body: body.toString('utf8'),
         atMs: Date.now(),
+        fromPort: request.socket.remotePort ?? 0,
       };
       received.push(one);
       answer(one, response);

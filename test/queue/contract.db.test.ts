@@ -116,6 +116,25 @@ describe.each(['postgres', 'redis'] as const)('the %s queue', (kind) => {
     expect(jobs[0]?.deliveries[0]?.xid).toBe(4_000_000_000);
   });
 
+  it.skipIf(isSkipped)(
+    'tells the definitions to who knows others, and nothing to who knows them',
+    async () => {
+      await using queue = await prepared();
+      const { store } = queue;
+      const none = await store.definitionsOtherThan(null);
+      expect(none).toMatchObject({ text: null });
+      expect(await store.definitionsOtherThan(none?.digest ?? null)).toBeNull();
+      await queue.flush({}, { definitions: '{"v":1}' });
+      const first = await store.definitionsOtherThan(none?.digest ?? null);
+      expect(first).toMatchObject({ text: '{"v":1}' });
+      expect(await store.definitionsOtherThan(first?.digest ?? null)).toBeNull();
+      await queue.flush({ a: [delivery()] });
+      expect(await store.definitionsOtherThan(first?.digest ?? null)).toBeNull();
+      await queue.flush({}, { definitions: '{"v":2}' });
+      expect(await store.definitionsOtherThan(first?.digest ?? null)).toMatchObject({ text: '{"v":2}' });
+    },
+  );
+
   it.skipIf(isSkipped)('stores jobs, position and definitions of a flush together', async () => {
     await using queue = await prepared();
     const all = Array.from({ length: MAX_BATCH_DELIVERIES + 5 }, () => delivery());

@@ -42,7 +42,7 @@ describe('keys in Redis', () => {
       await store.flush({ fence, from: 'pos-0', to: 'pos-1', batches, failed: [], definitions: '{}' });
       await store.putNote('a note', 'its text');
       await store.heartbeat('p', 10_000);
-      await store.swapFlow('w', null, '{}');
+      await store.swapFlows([{ webhook: 'w', expected: null, next: '{}' }]);
       const { jobs } = await store.claim({ webhook: 'w', process: 'p', maxJobs: 1, nowMs: 2_000 });
       const [job] = jobs;
       if (job === undefined) throw new Error('nothing was claimed');

@@ -55,7 +55,7 @@ async function exercise(store: QueueStore): Promise<void> {
   await store.report('p', reports);
   expect((await store.counts()).get('w')).toMatchObject({ delivered: 28, delayed: 2, active: 0 });
   expect((await store.deliveries.list({ webhook: 'w' }, { limit: 50, cursor: null })).items).toHaveLength(30);
-  expect((await store.swapFlow('w', null, '{}')).isSwapped).toBe(true);
+  expect((await store.swapFlows([{ webhook: 'w', expected: null, next: '{}' }]))[0]?.isSwapped).toBe(true);
   await store.pause('w');
   await until(() => woken.includes('w'));
 }

@@ -1,17 +1,18 @@
 /** One Webhook's flow state, changed together with the other processes: read, decided anew, swapped. */
-import { decodeFlow, encodeFlow, type FlowState, type FlowStore } from '../../queue/flow.ts';
+import { decodeFlow, encodeFlow, type FlowState } from '../../queue/flow.ts';
+import type { Swapper } from './swapper.ts';
 
 /** Swaps that others won before one's own is given up for now. */
 const MAX_TRIES = 10;
 
 export class Agreement {
-  readonly #store: FlowStore;
+  readonly #swapper: Pick<Swapper, 'swap'>;
   readonly #webhook: string;
   /** As last seen: the first try needs no reading. */
   #text: string | null = null;
 
-  constructor(store: FlowStore, webhook: string) {
-    this.#store = store;
+  constructor(swapper: Pick<Swapper, 'swap'>, webhook: string) {
+    this.#swapper = swapper;
     this.#webhook = webhook;
   }
 
@@ -26,7 +27,8 @@ export class Agreement {
     for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
       const { state, grant } = change(decodeFlow(this.#text));
       const next = encodeFlow(state);
-      const { isSwapped, current } = await this.#store.swapFlow(this.#webhook, this.#text, next);
+      const swap = { webhook: this.#webhook, expected: this.#text, next };
+      const { isSwapped, current } = await this.#swapper.swap(swap);
       this.#text = current;
       if (isSwapped) return grant;
     }

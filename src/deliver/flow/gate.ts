@@ -9,9 +9,11 @@ import type { AttemptResult } from '../outcome.ts';
 import { Agreement } from './agreement.ts';
 import { HealthWindow, healthOf, park, unpark } from './breaker.ts';
 import { type Rate, share, withdraw } from './share.ts';
+import type { Swapper } from './swapper.ts';
 
 export interface GateOptions {
-  readonly store: Pick<DeliverStore, 'swapFlow' | 'flows' | 'setParked'>;
+  readonly store: Pick<DeliverStore, 'setParked'>;
+  readonly swapper: Pick<Swapper, 'swap'>;
   readonly webhook: string;
   readonly process: string;
   readonly concurrency: number;
@@ -51,7 +53,7 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#agreement = new Agreement(options.store, options.webhook);
+    this.#agreement = new Agreement(options.swapper, options.webhook);
   }
 
   /** Requests that may be in flight here. */
@@ -94,10 +96,15 @@ export class Gate {
     return this.#slots < Math.min(concurrency, this.#wants(demand)) ? this.#nextAskMs : null;
   }
 
-  /** Confirms what is held, where it is time to. Throws what the store throws. */
+  /**
+   * Confirms what is held, where it is time to; what is idle gives it back instead, and asks again when it has
+   * work. Throws what the store throws.
+   */
   async confirm(demand: Demand): Promise<void> {
     const isHolding = this.#nextAskMs !== Number.NEGATIVE_INFINITY;
-    if (isHolding && this.#options.clock.now() >= this.#nextAskMs) await this.#askOnce(demand, 0);
+    if (!isHolding || this.#options.clock.now() < this.#nextAskMs) return;
+    if (this.#wants(demand) === 0 && !this.isParked && !this.#isProbe) await this.release();
+    else await this.#askOnce(demand, 0);
   }
 
   /** Asks once; whoever asks meanwhile waits for the same answer. Throws what the store throws. */
@@ -137,12 +144,12 @@ export class Gate {
   /** Gives back what is held. Throws what the store throws. */
   async release(): Promise<void> {
     const { process, clock } = this.#options;
-    this.#slots = 0;
-    this.#starts = 0;
-    if (this.#nextAskMs === Number.NEGATIVE_INFINITY) return;
+    const isHolding = this.#nextAskMs !== Number.NEGATIVE_INFINITY;
+    // Before the store knows of it: whoever has work meanwhile asks again.
+    this.#reset();
+    if (!isHolding) return;
     const nowMs = clock.now();
     await this.#agreement.change((state) => ({ state: withdraw(state, process, nowMs), grant: null }));
-    this.#reset();
   }
 
   #reset(): void {

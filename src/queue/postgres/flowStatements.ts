@@ -11,14 +11,22 @@ create table if not exists ${schema}.flow (
 `;
 }
 
-/** $1 webhook, $2 expected or null, $3 next */
-export function swapFlowSql(schema: string): string {
+/** $1 webhooks, $2 expected or null, $3 next; answers in their order */
+export function swapFlowsSql(schema: string): string {
   return `
-    with swapped as (
-      insert into ${schema}.flow as f (webhook, state) values ($1, $3)
-      on conflict (webhook) do update set state = excluded.state where f.state is not distinct from $2
-      returning state
+    with input as (
+      select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as i (webhook, expected, next, place)
+    ),
+    swapped as (
+      -- Always in the same order, so that two processes never wait for each other.
+      insert into ${schema}.flow as f (webhook, state) select webhook, next from input order by webhook
+      on conflict (webhook) do update set state = excluded.state
+        where f.state is not distinct from (select expected from input i where i.webhook = excluded.webhook)
+      returning webhook, state
     )
-    select exists (select from swapped) as is_swapped,
-      coalesce((select state from swapped), (select state from ${schema}.flow where webhook = $1)) as current`;
+    select s.webhook is not null as is_swapped, coalesce(s.state, f.state) as current
+    from input i
+    left join swapped s on s.webhook = i.webhook
+    left join ${schema}.flow f on f.webhook = i.webhook
+    order by i.place`;
 }

@@ -21,6 +21,7 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
+import type { FlowSwap, FlowSwapped } from '../flow.ts';
 import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
@@ -36,6 +37,7 @@ import {
   type Flush,
   type FlushResult,
   type Installation,
+  type PublishedDefinitions,
   type QueueCounts,
   type QueueStore,
   type Report,
@@ -48,7 +50,7 @@ import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { batchSchemaSql, isInQueue } from './batchStatements.ts';
 import { entryParameters } from './entries.ts';
-import { flowSchemaSql, swapFlowSql } from './flowStatements.ts';
+import { flowSchemaSql, swapFlowsSql } from './flowStatements.ts';
 import { type GapRow, gapOfRow, gapParameters, gapStatements } from './gaps.ts';
 import { PostgresBackend } from './postgresBackend.ts';
 import { rowSchemaSql } from './rowStatements.ts';
@@ -152,6 +154,18 @@ export class PostgresStore implements QueueStore {
       fence: Number(row.fence),
       definitions: row.definitions,
     };
+  }
+
+  async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
+    const rows = await this.#query<PublishedDefinitions>(
+      this.#durable,
+      `select digest, definitions as text
+       from (select definitions, md5(coalesce(definitions, '')) as digest from ${this.#schema}.store) as s
+       where digest is distinct from $1`,
+      [known],
+      'definitions',
+    );
+    return rows[0] ?? null;
   }
 
   #schemaSql(): string {
@@ -318,14 +332,18 @@ export class PostgresStore implements QueueStore {
     return rows.map((row) => row.webhook);
   }
 
-  async swapFlow(webhook: string, expected: string | null, next: string) {
+  async swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]> {
     const rows = await this.#query<{ is_swapped: boolean; current: string | null }>(
       this.#fast,
-      swapFlowSql(this.#schema),
-      [webhook, expected, next],
-      'swapFlow',
+      swapFlowsSql(this.#schema),
+      [
+        swaps.map(({ webhook }) => webhook),
+        swaps.map(({ expected }) => expected),
+        swaps.map(({ next }) => next),
+      ],
+      'swapFlows',
     );
-    return { isSwapped: rows[0]?.is_swapped === true, current: rows[0]?.current ?? null };
+    return rows.map(({ is_swapped: isSwapped, current }) => ({ isSwapped, current }));
   }
 
   async flows(): Promise<ReadonlyMap<string, string>> {

@@ -1,10 +1,18 @@
 /** Flow state on Redis: `p flow`, a hash of Webhook → text. */
 
-/** p, webhook, expected or '', next → [1 or 0, what stands there] */
-export const SWAP_FLOW = `
-local key, webhook, expected, next = ARGV[1] .. 'flow', ARGV[2], ARGV[3], ARGV[4]
-local current = redis.call('HGET', key, webhook)
-if (current or '') ~= expected then return { 0, current or '' } end
-redis.call('HSET', key, webhook, next)
-return { 1, next }
+/** p, then of each: webhook, expected or '', next → of each that was not swapped: its place, what stands there */
+export const SWAP_FLOWS = `
+local key = ARGV[1] .. 'flow'
+local refused = {}
+for i = 2, #ARGV, 3 do
+  local webhook, expected, next = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local current = redis.call('HGET', key, webhook)
+  if (current or '') == expected then
+    redis.call('HSET', key, webhook, next)
+  else
+    local n = #refused
+    refused[n + 1], refused[n + 2] = (i - 2) / 3, current or ''
+  end
+end
+return refused
 `;

@@ -16,6 +16,7 @@ import {
   splitPayload,
 } from '../delivery.ts';
 import { isResent } from '../entry.ts';
+import type { FlowSwap, FlowSwapped } from '../flow.ts';
 import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
 import type { Orphan } from '../orphans.ts';
@@ -31,6 +32,7 @@ import {
   type Flush,
   type FlushResult,
   type Installation,
+  type PublishedDefinitions,
   type QueueCounts,
   type QueueStore,
   type Report,
@@ -41,13 +43,14 @@ import {
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
-import { SWAP_FLOW } from './flowScripts.ts';
+import { SWAP_FLOWS } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
 import { type Argument, entryArguments, hexMs, RedisCall, unreachable } from './redisCall.ts';
 import { RedisServers } from './redisServers.ts';
 import {
   CLAIM,
+  DEFINITIONS,
   ENQUEUE,
   FLUSH,
   HEARTBEAT,
@@ -149,6 +152,11 @@ export class RedisStore implements QueueStore {
       fence: Number(fence),
       definitions: definitions ?? null,
     };
+  }
+
+  async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
+    const [digest, text] = (await this.#redis.script(DEFINITIONS, [known ?? ''])) as string[];
+    return digest === undefined ? null : { digest, text: text === '' ? null : (text ?? null) };
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
@@ -269,10 +277,16 @@ export class RedisStore implements QueueStore {
     return await this.#redis.call((redis, p) => redis.zrangebyscore(`${p}due`, '-inf', nowMs));
   }
 
-  async swapFlow(webhook: string, expected: string | null, next: string) {
-    const answer = await this.#redis.script(SWAP_FLOW, [webhook, expected ?? '', next]);
-    const [isSwapped, current] = answer as [number, string];
-    return { isSwapped: isSwapped === 1, current: current === '' ? null : current };
+  async swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]> {
+    const of = swaps.flatMap(({ webhook, expected, next }) => [webhook, expected ?? '', next]);
+    const answer = (await this.#redis.script(SWAP_FLOWS, of)) as (number | string)[];
+    const refused = new Map<number, string>();
+    for (let i = 0; i < answer.length; i += 2) refused.set(Number(answer[i]), String(answer[i + 1]));
+    return swaps.map(({ next }, i) => {
+      const found = refused.get(i);
+      if (found === undefined) return { isSwapped: true, current: next };
+      return { isSwapped: false, current: found === '' ? null : found };
+    });
   }
 
   async flows(): Promise<ReadonlyMap<string, string>> {

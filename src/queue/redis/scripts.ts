@@ -330,6 +330,14 @@ announce(channel, sender)
 return 'done'
 `;
 
+/** p, digest of what is known or '' → nothing where it is the same, else digest and text; '' where there are none */
+export const DEFINITIONS = `
+local text = redis.call('HGET', KEYS[1], 'definitions') or ''
+local digest = redis.sha1hex(text)
+if digest == ARGV[2] then return {} end
+return { digest, text }
+`;
+
 /** p, process, ttl, channel */
 export const HEARTBEAT = `${COMMON}
 local process, ttl, channel = arg(), tonumber(arg()), arg()
