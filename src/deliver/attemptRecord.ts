@@ -2,15 +2,8 @@
  * What the log keeps of an Attempt: the request with its secrets masked, the response as far as it was read.
  * Pure. It masks what is named like a credential and every occurrence of the Webhook's own secrets.
  */
-import { isUtf8 } from 'node:buffer';
-import type { IncomingHttpHeaders } from 'node:http';
 import { MASK, type Secret } from '../core/secret.ts';
-import {
-  type AttemptRecord,
-  MAX_LOGGED_RESPONSE_BYTES,
-  type ReceivedResponse,
-  type SentRequest,
-} from '../queue/attempt.ts';
+import type { AttemptRecord, ReceivedResponse, SentRequest } from '../queue/attempt.ts';
 import { type AttemptResult, describe } from './outcome.ts';
 import type { PreparedRequest, RequestShape } from './request.ts';
 
@@ -107,7 +100,8 @@ const PLAIN_NAMES = new Set([
   'vary',
 ]);
 
-function isCredential(name: string): boolean {
+/** Whether a header or query parameter of this name holds a credential. */
+export function isCredential(name: string): boolean {
   return !PLAIN_NAMES.has(name) && CREDENTIAL_NAME.test(name);
 }
 
@@ -142,43 +136,4 @@ function maskerOf(secrets: readonly Secret[]): Mask {
     .sort((a, b) => b.length - a.length);
   if (values.length === 0) return NOTHING_TO_MASK;
   return (text) => values.reduce((masked, value) => masked.replaceAll(value, MASK), text);
-}
-
-/** @param isTruncated there was more than was read */
-export function receivedResponse(
-  headers: IncomingHttpHeaders,
-  chunks: readonly Buffer[],
-  isTruncated: boolean,
-): ReceivedResponse {
-  const list: (readonly [string, string])[] = [];
-  for (const name in headers) {
-    const value = headers[name];
-    if (value === undefined) continue;
-    const isMasked = isCredential(name);
-    for (const one of typeof value === 'string' ? [value] : value) list.push([name, isMasked ? MASK : one]);
-  }
-  const [first] = chunks;
-  const bytes = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-  return { headers: list, ...readableBody(bytes.subarray(0, MAX_LOGGED_RESPONSE_BYTES), isTruncated) };
-}
-
-function readableBody(
-  bytes: Buffer,
-  isTruncated: boolean,
-): Pick<ReceivedResponse, 'body' | 'encoding' | 'isTruncated'> {
-  const more = isTruncated || bytes.length >= MAX_LOGGED_RESPONSE_BYTES;
-  // A decoder costs more than all the rest: it is made only where a character may be cut in two at the bound.
-  const body = more ? decodedStart(bytes) : isUtf8(bytes) ? bytes.toString('utf8') : null;
-  return body === null
-    ? { body: bytes.toString('base64'), encoding: 'base64', isTruncated: more }
-    : { body, encoding: 'utf8', isTruncated: more };
-}
-
-/** Of bytes that go on, without the character that is cut in two at the end; null where they are no UTF-8. */
-function decodedStart(bytes: Buffer): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
-  } catch {
-    return null;
-  }
 }

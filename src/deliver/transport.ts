@@ -9,6 +9,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Secret } from '../core/secret.ts';
 import { checkHost, type GuardOptions, guardedConnector } from './connector.ts';
 import { Cutoff } from './cutoff.ts';
+import { ResponseReader } from './responseReader.ts';
 import { readTls, type TlsSettings, tlsVersion } from './tlsFiles.ts';
 
 export interface TransportOptions extends GuardOptions {
@@ -39,6 +40,7 @@ export class Transport {
   #connects = 0;
   readonly #retired = new Set<Promise<void>>();
   readonly #cutoff = new Cutoff();
+  readonly #responses = new ResponseReader();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -56,6 +58,11 @@ export class Transport {
   /** Who is cut off at the end of the process. */
   get cutoff(): Cutoff {
     return this.#cutoff;
+  }
+
+  /** Reads what was answered. */
+  get responses(): ResponseReader {
+    return this.#responses;
   }
 
   /**
