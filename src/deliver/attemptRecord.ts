@@ -30,6 +30,7 @@ type RecordedShape = Pick<RequestShape, 'secrets' | 'confidential' | 'body'>;
 export function attemptRecorder({ secrets, confidential = [], body }: RecordedShape): RecordAttempt {
   const mask = maskerOf([...secrets, ...confidential]);
   const isEvent = body === null;
+  const maskedOf = responseMasker(mask);
   return (request, result, { startedMs, durationMs }) => {
     const isAnswered = result.kind === 'response';
     const isSuccess = isAnswered && result.status >= 200 && result.status < 300;
@@ -42,7 +43,7 @@ export function attemptRecorder({ secrets, confidential = [], body }: RecordedSh
       error: said.reason,
       detail: said.detail === null ? null : mask(said.detail),
       request: request === null ? null : sentRequest(request, mask, isEvent),
-      response: isAnswered ? maskedResponse(result.response ?? null, mask) : null,
+      response: isAnswered && result.response !== undefined ? maskedOf(result.response) : null,
     };
   };
 }
@@ -54,14 +55,16 @@ function rounded(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** A receiver may say what it was sent. */
-function maskedResponse(response: ReceivedResponse | null, mask: Mask): ReceivedResponse | null {
-  if (response === null || mask === NOTHING_TO_MASK) return response;
-  const { headers, body } = response;
-  return {
-    ...response,
-    headers: headers.map(([name, value]) => [name, mask(value)] as const),
-    body: body === null ? null : mask(body),
+/** A receiver may say what it was sent. An answer that is that of the Attempt before stays the same object. */
+function responseMasker(mask: Mask): (response: ReceivedResponse) => ReceivedResponse {
+  if (mask === NOTHING_TO_MASK) return (response) => response;
+  let last: { readonly response: ReceivedResponse; readonly masked: ReceivedResponse } | null = null;
+  return (response) => {
+    if (last?.response === response) return last.masked;
+    const headers = response.headers.map((header) => maskedHeader(header, mask));
+    const masked = { ...response, headers, body: response.body === null ? null : mask(response.body) };
+    last = { response, masked };
+    return masked;
   };
 }
 
@@ -69,15 +72,22 @@ function sentRequest(request: PreparedRequest, mask: Mask, isEvent: boolean): Se
   return {
     method: request.method,
     url: mask(maskQuery(request.origin + request.path)),
-    headers: request.headers.map(([name, value]) => [
-      name,
-      isCredential(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value),
-    ]),
+    headers: request.headers.map((header) => maskedHeader(header, mask)),
     // Without a template the body is the Event, which the Delivery holds already.
     body: isEvent ? null : mask(request.body.toString('utf8')),
     bodyIs: isEvent ? 'event' : 'whole',
     bodyBytes: request.body.length,
   };
+}
+
+/** The same header where there is nothing to mask: most are, and they are held until they are recorded. */
+function maskedHeader(
+  header: readonly [name: string, value: string],
+  mask: Mask,
+): readonly [name: string, value: string] {
+  const [name, value] = header;
+  const masked = isCredential(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value);
+  return masked === value ? header : [name, masked];
 }
 
 /** Names of headers and query parameters whose values are credentials, whatever they hold. */
