@@ -1,22 +1,26 @@
 /**
  * pgstream, its webhooks. https://github.com/xataio/pgstream
  *
- * Fetched as its Go module. Needs a PostgreSQL with wal2json: the contest then takes place on a server of
+ * Fetched as its Go module, which Go checks against its database of checksums, and built as its own main
+ * module: with the versions that its authors build it with. 1.3.1 and not 1.4.1, the newest, which module
+ * proxies may hold back. Needs a PostgreSQL with wal2json: the contest then takes place on a server of
  * the machine that has it, for all. Settings: subscriptions cached, as many workers as there are
- * connections; a worker sends one change to one of its URLs, so that one URL is sent one request at a time.
+ * connections, only errors logged; a worker sends one change to one of its URLs, so that one URL is sent one request at a time.
  *
  * Does not: know transactions, sign, honour Retry-After, keep receivers apart, keep what a receiver refuses
  * for good, filter rows.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '../../src/demo/embeddedPostgres.ts';
 import type { Contender, Place } from '../contest/contender.ts';
 import { type Program, startProgram } from '../contest/processes.ts';
 import { cacheFolder, run, untilSlotIsActive } from './peer.ts';
 
-const MODULE = 'github.com/xataio/pgstream@v1.4.1';
+const MODULE = 'github.com/xataio/pgstream@v1.3.1';
 
 const binFolder = (): string => path.join(cacheFolder(), 'bin');
 
@@ -52,9 +56,13 @@ async function start(place: Place): Promise<Program> {
     PGSTREAM_WEBHOOK_NOTIFIER_WORKER_COUNT: String(place.connections),
   };
   const slots = await place.sql('select from pg_replication_slots where slot_name = $1', [place.slot]);
-  if (slots.length === 0)
-    run(command, ['init', '--postgres-url', url, '--replication-slot', place.slot], env);
-  const program = await startProgram({ command, args: ['run'], cwd: place.folder, env, ready: null });
+  if (slots.length === 0) {
+    const init = ['init', '--postgres-url', url, '--replication-slot', place.slot];
+    // It draws what it does: shown only if it fails.
+    execFileSync(command, init, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
+  }
+  const args = ['run', '--log-level', 'error'];
+  const program = await startProgram({ command, args, cwd: place.folder, env, ready: null });
   await untilSlotIsActive(place, program);
   await fetch(`http://${address}/webhooks/subscribe`, {
     method: 'POST',
@@ -77,8 +85,17 @@ export const PGSTREAM: Contender = {
   },
   fetch: async () => {
     if (findBinary() !== null) return;
+    const source = path.join(cacheFolder(), 'pgstream');
+    const said = execFileSync('go', ['mod', 'download', '-json', MODULE], {
+      cwd: tmpdir(),
+      encoding: 'utf8',
+    });
+    const { Dir: downloaded } = JSON.parse(said) as { readonly Dir: string };
+    // The module cache is read-only, and a copy of it would be.
+    await rm(source, { recursive: true, force: true });
+    run('cp', ['-r', '--no-preserve=mode', downloaded, source]);
     await mkdir(binFolder(), { recursive: true });
-    run('go', ['install', MODULE], { GOBIN: binFolder() });
+    run('go', ['-C', source, 'build', '-mod=readonly', '-o', path.join(binFolder(), 'pgstream'), '.']);
   },
   start,
 };
