@@ -1,6 +1,6 @@
 /**
  * When requests are to be cut off: at their deadline, or when a signal is aborted. One timer and one listener
- * for all requests of a Webhook: of each their own they cost 1.5 µs of the 25 that a request takes.
+ * for all requests of a Webhook: a timer for each costs 1 µs of the 25 that a request takes, a listener more.
  */
 import { setMaxListeners } from 'node:events';
 

@@ -2,7 +2,7 @@
  * Responses as the log keeps them: headers with credentials masked, the body as text to a bound.
  *
  * A receiver gives the same answer again and again, within a second to the byte (its Date): the last one read is
- * kept, and an equal one is that same object. It costs 0.3 µs to see that, and 3 to read, keep and write it anew.
+ * kept, and an equal one is that same object, which is masked once and stands in the log's line once.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
