@@ -4,6 +4,7 @@
  * goes out with what is known by then.
  */
 import { type AuditRow, AuditRows, type AuditSource } from '../change/auditContext.ts';
+import { keyOfRow } from '../change/images.ts';
 import type { MessageContext } from '../change/messageContext.ts';
 import type { Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
@@ -80,7 +81,9 @@ export class HeldTransaction {
     this.#changes.push({ table, matcher, change: { ...change, row } });
   }
 
+  /** @param join with its row retained: what it was read from would stay in memory whole */
   holdJoin(join: HeldJoin): void {
+    this.#bytes += join.change.row?.bytes ?? 0;
     this.#joins.push(join);
   }
 
@@ -102,6 +105,54 @@ export class HeldTransaction {
     const rows = this.#audit.get(source);
     return options === undefined || rows === undefined ? null : rows.contextOf(options, index, text);
   }
+}
+
+/** An audit row as it is held, with its key; null where the Change leaves none. */
+export function auditRowOf(
+  change: Change,
+  table: Table,
+  options: AuditSource,
+): { readonly key: string; readonly row: AuditRow } | null {
+  const images = change.row?.images() ?? null;
+  if (images === null || images.new === null) return null;
+  const text = columnTexts(table, images);
+  const row = {
+    index: change.index,
+    username: options.username === null ? null : text(options.username) || null,
+    requestId: options.requestId === null ? null : text(options.requestId) || null,
+    matched: options.match.map(([column]) => text(column)),
+  };
+  return { key: keyOfRow(table, images), row };
+}
+
+/** A change of a join row as it is held; null where its row cannot be read. */
+export function joinOf(
+  change: Change,
+  table: Table,
+  { include, model, matcher }: Pick<HeldJoin, 'include' | 'model' | 'matcher'>,
+): HeldJoin | null {
+  const row = change.row?.retained() ?? null;
+  const images = row?.images() ?? null;
+  if (images === null) return null;
+  const byName = (tuple: Tuple | null) => (name: string) => {
+    const column = table.allColumns.find((one) => one.name === name);
+    return column === undefined ? null : textOf(tuple, column.index);
+  };
+  const needed = [include.source, include.target, ...include.where.map((option) => option.column)];
+  const old = images.old.kind === 'none' ? null : images.old.tuple;
+  const isOldKnown =
+    images.old.kind === 'full' ||
+    (images.old.kind === 'key' &&
+      needed.every((name) => table.relation.columns.find((one) => one.name === name)?.isIdentity === true));
+  return {
+    change: { ...change, row },
+    include,
+    model,
+    before: old !== null && isOldKnown ? byName(old) : null,
+    after: images.new === null ? null : byName(images.new),
+    isUnknown: change.kind === 'deleted' && !isOldKnown,
+    matcher,
+  };
 }
 
 /** The texts of a row's columns by name: as it is, else as it was. */

@@ -26,9 +26,17 @@ export const RENEW_MS = 2_000;
 export const LEASE_MS = 10_000;
 
 const KEY = 'leader';
+/** Stays when a lease is released: the server may take its time to end a process in the midst of decoding. */
+const HOLDER_KEY = 'leader-backend';
 
 export async function readLease(store: NoteStore): Promise<string | null> {
   return (await store.notes(KEY)).get(KEY) ?? null;
+}
+
+/** The server process of the newest connection that captured; null where there was none. */
+export async function readLastHolder(store: NoteStore): Promise<number | null> {
+  const text = (await store.notes(HOLDER_KEY)).get(HOLDER_KEY);
+  return text === undefined ? null : Number(text);
 }
 
 /** The leader that a lease names; null for none. */
@@ -63,11 +71,24 @@ export class Lease {
     const leader = { ...this.#leader, backendPid, renewedMs: nowMs };
     const text = JSON.stringify(leader);
     if (text === this.#text) return;
-    if (!(await this.#store.putNote(KEY, text, this.#text)) && (await readLease(this.#store)) !== text) {
-      throw new WalhookError('QUEUE_FENCED', 'expected to hold the lease, found that another daemon does');
+    if (backendPid !== null && backendPid !== this.#leader.backendPid) {
+      await this.#store.putNote(HOLDER_KEY, String(backendPid));
+    }
+    if (!(await this.#store.putNote(KEY, text, this.#text))) {
+      // The answer to an earlier renewal may have been lost on the way: then it is ours as it stands.
+      const found = await readLease(this.#store);
+      if (!this.#isOurs(found) || !(await this.#store.putNote(KEY, text, found))) {
+        throw new WalhookError('QUEUE_FENCED', 'expected to hold the lease, found that another daemon does');
+      }
     }
     this.#leader = leader;
     this.#text = text;
+  }
+
+  #isOurs(lease: string | null): boolean {
+    const { process, sinceMs } = this.#leader;
+    const found = leaderOf(lease);
+    return found?.process === process && found.sinceMs === sinceMs;
   }
 
   /** Lets others take over at once. */

@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { toWalhookError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { lsn } from '../core/lsn.ts';
+import type { Alerts } from '../observe/alerts.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import { readSlot } from '../replication/slot.ts';
 import { readSlotHealth, type SlotHealth } from '../replication/slotHealth.ts';
@@ -23,8 +24,7 @@ export interface MonitorOptions {
   /** `postgres.wal_budget` */
   readonly budgetBytes: number | null;
   readonly heartbeat: Heartbeat;
-  /** The budget's level rose or fell. */
-  readonly onBudget: (level: BudgetLevel, message: string) => void;
+  readonly alerts: Pick<Alerts, 'raise' | 'clear'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -41,6 +41,7 @@ export interface CaptureHealth {
 
 const KEY = 'health';
 const SAMPLE_MS = 10_000;
+const LEVELS: readonly BudgetLevel[] = ['fine', 'half', 'near', 'reached'];
 /** What is still so is said again this often. */
 const REPEAT_MS = 3_600_000;
 /** A heartbeat on its way for longer means that nothing comes through. */
@@ -84,6 +85,8 @@ class SlotWatch {
   #last: { readonly lsn: bigint; readonly atMs: number } | null = null;
   #rate: number | null = null;
   #level: BudgetLevel = 'fine';
+  /** As the alerts know it; null: not of this connection. */
+  #alerted: BudgetLevel | null = null;
   #saidMs = Number.NEGATIVE_INFINITY;
   #isOverdue = false;
 
@@ -109,30 +112,37 @@ class SlotWatch {
       heartbeatLagMs: heartbeat.heard?.lagMs ?? null,
     };
     await store.putNote(KEY, JSON.stringify(note));
-    this.#sayBudget(
-      walBudget({
-        retainedBytes: slot.retainedBytes,
-        limitBytes: health.walLimitBytes,
-        budgetBytes,
-        safeWalBytes: health.safeWalBytes,
-        bytesPerSecond: this.#rate,
-      }),
-      slot.retainedBytes,
-      health,
-    );
+    const budget = walBudget({
+      retainedBytes: slot.retainedBytes,
+      limitBytes: health.walLimitBytes,
+      budgetBytes,
+      safeWalBytes: health.safeWalBytes,
+      bytesPerSecond: this.#rate,
+    });
+    const message = describeBudget(budget, slot.retainedBytes, health);
+    this.#sayBudget(budget, slot.retainedBytes, message);
     this.#sayOverdue();
+    await this.#alert(budget.level, message);
   }
 
-  #sayBudget(budget: WalBudget, retainedBytes: number, health: SlotHealth): void {
-    const { clock, log, onBudget, slot } = this.#options;
+  /** Told at each look: alerts send again only what has become worse, or was sent an hour ago. */
+  async #alert(level: BudgetLevel, message: string): Promise<void> {
+    const { alerts, slot } = this.#options;
+    const before = this.#alerted;
+    this.#alerted = level;
+    const isWorse = before !== null && LEVELS.indexOf(level) > LEVELS.indexOf(before);
+    if (isWorse || (level === 'fine' && before !== 'fine')) await alerts.clear('slot_budget', slot);
+    if (level !== 'fine') await alerts.raise('slot_budget', slot, message);
+  }
+
+  #sayBudget(budget: WalBudget, retainedBytes: number, message: string): void {
+    const { clock, log, slot } = this.#options;
     const isNew = budget.level !== this.#level;
     if (!isNew && (budget.level === 'fine' || clock.monotonic() - this.#saidMs < REPEAT_MS)) return;
     this.#level = budget.level;
     this.#saidMs = clock.monotonic();
-    const message = describeBudget(budget, retainedBytes, health);
     const level = budget.level === 'fine' ? 'info' : budget.level === 'half' ? 'warn' : 'error';
     log[level]({ slot, budget: budget.level, retainedBytes, leftBytes: budget.leftBytes }, message);
-    if (isNew) onBudget(budget.level, message);
   }
 
   #sayOverdue(): void {

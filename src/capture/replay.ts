@@ -12,7 +12,7 @@ import { noMessages } from '../change/messageContext.ts';
 import type { ModelOptions, Table } from '../change/table.ts';
 import type { Change } from '../change/transaction.ts';
 import type { Clock } from '../core/clock.ts';
-import { toWalhookError, WalhookError } from '../core/errors.ts';
+import { causeCode, type ErrorCode, toWalhookError, WalhookError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { lsnFromHex, lsnToHex, parseLsn } from '../core/lsn.ts';
 import type { Matcher, MatchTarget } from '../match/match.ts';
@@ -27,6 +27,7 @@ import type { RelatedTable, RelatedTables } from '../represent/relatedTables.ts'
 import { plainOptions, type RepresentOptions, shapeOf } from '../represent/shape.ts';
 import { TextTuple } from '../represent/textTuple.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
+import { captureError } from './retry.ts';
 import type { Settler, SettlerOptions } from './settle.ts';
 
 export interface ReplayOptions {
@@ -54,6 +55,13 @@ interface ForWebhook {
 export const REPLAY_PREFIX = 'walhook.replay';
 const POLL_MS = 1_000;
 const PAGE_ROWS = 200;
+/** What passes: the replay goes on where it was. */
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'POSTGRES_UNREACHABLE',
+  'QUEUE_FENCED',
+  'QUEUE_UNREACHABLE',
+]);
+const QUERY_CANCELED = '57014';
 /** A condition of the operator's may have to read a table whole. */
 const PAGE_TIMEOUT_MS = 30_000;
 
@@ -98,8 +106,10 @@ async function runReplay(options: ReplayOptions, asked: Replay, signal: AbortSig
     await settleGap(options, replay);
     log.info({ replay: id, model, rows: replay.rows, deliveries: replay.deliveries }, 'the replay is done');
   } catch (error) {
-    const known = toWalhookError(error);
-    if (known.code === 'QUEUE_UNREACHABLE' || known.code === 'QUEUE_FENCED' || signal.aborted) throw known;
+    const known = captureError(error);
+    // A condition that takes too long now will do so again.
+    const isPassing = PASSING.has(known.code) && causeCode(error) !== QUERY_CANCELED;
+    if (isPassing || signal.aborted) throw known;
     const failed: Replay = { ...replay, state: 'failed', error: known.message, endedAtMs: clock.now() };
     await putReplay(store, replay, failed);
     log.error({ replay: id, model, code: known.code }, `the replay failed: ${known.message}`);

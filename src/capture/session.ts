@@ -1,44 +1,24 @@
 /**
- * What belongs to one replication connection: the relations it announced, the open Transaction, what is
- * held back of it, and the candidates since the last look-up.
+ * What belongs to one replication connection: the open Transaction, what is held back of it, and the candidates
+ * since the last look-up.
  */
-import type { AuditSource } from '../change/auditContext.ts';
 import { contextOf } from '../change/context.ts';
-import { keyOfRow } from '../change/images.ts';
 import type { MessageSource } from '../change/messageContext.ts';
-import {
-  type ContextOption,
-  describeTable,
-  isWatchable,
-  type ModelOptions,
-  type Table,
-} from '../change/table.ts';
 import { type Change, TransactionReader } from '../change/transaction.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Lsn } from '../core/lsn.ts';
-import type { CommitMessage, Relation, WalMessage } from '../decode/messages.ts';
-import { ROWS_TABLE } from '../definitions/webhookRow.ts';
+import type { CommitMessage, WalMessage } from '../decode/messages.ts';
 import type { WebhookRows } from '../definitions/webhookRows.ts';
 import type { Enqueuer } from '../enqueue/enqueuer.ts';
 import { isBefore, type Position } from '../enqueue/position.ts';
 import type { Matcher } from '../match/match.ts';
 import type { Frame } from '../replication/frames.ts';
-import type { Catalog } from '../represent/catalog.ts';
-import type { IncludedRows } from '../represent/includedRows.ts';
-import type { RelatedRows } from '../represent/relatedRows.ts';
-import type { RelatedTables } from '../represent/relatedTables.ts';
-import {
-  type IncludeOptions,
-  plainOptions,
-  type RepresentOptions,
-  type Shape,
-  type Shapes,
-} from '../represent/shape.ts';
 import { type Candidate, NO_MEMBERSHIPS } from './candidate.ts';
 import { HEARTBEAT_PREFIX } from './heartbeat.ts';
-import { columnTexts, type HeldJoin, HeldTransaction, textOf } from './heldTransaction.ts';
+import { auditRowOf, columnTexts, HeldTransaction, joinOf } from './heldTransaction.ts';
+import { type KnownTable, KnownTables, type KnownTablesOptions } from './knownTables.ts';
 import type { MessageDecoder } from './messageDecoder.ts';
-import { type OwnerTable, releaseTransaction } from './release.ts';
+import { releaseTransaction } from './release.ts';
 import type { Settler } from './settle.ts';
 
 /** What capturing counts. */
@@ -51,15 +31,8 @@ export interface CaptureInstruments {
   decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void;
 }
 
-export interface SessionOptions {
-  readonly models: readonly ModelOptions[];
-  /** By model. */
-  readonly represent: ReadonlyMap<string, RepresentOptions>;
-  readonly context: readonly ContextOption[];
-  /** Schemas whose Changes are never Events. */
-  readonly ownSchemas: readonly string[];
+export interface SessionOptions extends KnownTablesOptions {
   readonly messageSources: readonly MessageSource[];
-  readonly auditSources: readonly AuditSource[];
   /** The webhooks in force where the session starts. */
   readonly matcher: Matcher;
   /** Takes up webhooks kept as rows; absent: there are none. */
@@ -67,13 +40,8 @@ export interface SessionOptions {
   /** `limits.lookahead` */
   readonly maxHeld: number;
   readonly decoder: MessageDecoder;
-  readonly catalog: Catalog;
-  readonly tables: RelatedTables;
-  readonly rows: RelatedRows;
-  readonly includes: IncludedRows;
   readonly enqueuer: Enqueuer;
   readonly settler: Settler;
-  readonly shapes: Shapes;
   readonly log: Logger;
   /** Counts, for the metrics. */
   readonly instruments?: CaptureInstruments | undefined;
@@ -87,30 +55,6 @@ export interface SessionOptions {
   readonly from: Position;
 }
 
-/** A table that the connection announced. */
-interface KnownTable {
-  readonly table: Table;
-  readonly shape: Shape;
-  readonly isWatched: boolean;
-  /** Counts one more Change. */
-  readonly count: () => void;
-  /** Audit sources that this table is, by their place. */
-  readonly audits: readonly number[];
-  /** Includes that this table is the join table of. */
-  readonly joins: readonly { readonly include: IncludeOptions; readonly model: string }[];
-}
-
-/** What a Relation message has said. */
-interface Announced {
-  readonly relation: Relation;
-  /** `schema.table` */
-  readonly id: string;
-  /** null where its Changes are never Events. */
-  readonly table: KnownTable | null;
-  /** Its rows are webhooks. */
-  readonly isOfWebhooks: boolean;
-}
-
 /** Candidates that are represented and matched together. */
 const MAX_CANDIDATES = 256;
 /** Deliveries that they may become: what is settled at once goes into one flush. */
@@ -119,9 +63,7 @@ const MAX_WANTED = 2_500;
 export class CaptureSession {
   readonly #options: SessionOptions;
   readonly #reader: TransactionReader;
-  readonly #known = new Map<number, Announced>();
-  readonly #owners = new Map<string, OwnerTable>();
-  readonly #constants = new Map<IncludeOptions, readonly string[] | null>();
+  readonly #tables: KnownTables;
   /** The webhooks in force at this place of the stream. */
   #matcher: Matcher;
   /** Rows of webhooks were read, and what they say is not in force yet. */
@@ -140,6 +82,7 @@ export class CaptureSession {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#tables = new KnownTables(options);
     this.#reader = new TransactionReader(options.messageSources);
     this.#matcher = options.matcher;
     this.#looksAhead = looksAhead(options, options.matcher);
@@ -174,11 +117,9 @@ export class CaptureSession {
           ? decoder.decode(frame.buffer, frame.start, frame.end)
           : decoder.decodeHead(frame.head, frame.bytes);
       const message = decoded instanceof Promise ? await decoded : decoded;
-      if ('relation' in message && !this.#isKnown(message.relation)) await this.#describe(message.relation);
-      if (message.tag === 'truncate') {
-        for (const relation of message.relations)
-          if (!this.#isKnown(relation)) await this.#describe(relation);
-      }
+      const isNews =
+        'relation' in message ? !this.#tables.isKnown(message.relation) : message.tag === 'truncate';
+      if (isNews) await this.#tables.learn(message, this.#matcher);
       if (message.tag === 'message' && message.prefix === HEARTBEAT_PREFIX) {
         this.#options.onHeartbeat(message.content);
       }
@@ -211,12 +152,8 @@ export class CaptureSession {
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
 
-  #isKnown(relation: Relation): boolean {
-    return this.#known.get(relation.oid)?.relation === relation;
-  }
-
   #isOfWebhooks(message: WalMessage): boolean {
-    return 'relation' in message && this.#known.get(message.relation.oid)?.isOfWebhooks === true;
+    return 'relation' in message && this.#tables.find(message.relation.oid)?.isOfWebhooks === true;
   }
 
   /** What was read of the rows of webhooks is in force for all that comes after, here and in the store. */
@@ -228,10 +165,7 @@ export class CaptureSession {
     enqueuer.publish(definitions);
     this.#matcher = matcher;
     this.#looksAhead = this.#held?.isEmpty === false || looksAhead(this.#options, matcher);
-    for (const [oid, announced] of this.#known) {
-      const { table } = announced;
-      if (table !== null) this.#known.set(oid, { ...announced, table: await this.#watched(table.table) });
-    }
+    await this.#tables.replaceMatcher(matcher);
   }
 
   /** A row of webhooks was written. */
@@ -249,74 +183,8 @@ export class CaptureSession {
     }
   }
 
-  async #describe(relation: Relation): Promise<void> {
-    const before = this.#known.get(relation.oid);
-    // A table of another shape: what was described with the old one is described anew.
-    if (before !== undefined) {
-      this.#options.tables.clear();
-      this.#options.rows.clear();
-    }
-    const table = isWatchable(relation, this.#options.ownSchemas) ? await this.#knownTable(relation) : null;
-    const isOfWebhooks = relation.schema === ROWS_TABLE.schema && relation.name === ROWS_TABLE.name;
-    const id = `${relation.schema}.${relation.name}`;
-    this.#known.set(relation.oid, { relation, id, table, isOfWebhooks });
-  }
-
-  async #knownTable(relation: Relation): Promise<KnownTable> {
-    const { catalog, models, context } = this.#options;
-    return this.#watched(describeTable(relation, await catalog.facts(relation), models, context));
-  }
-
-  /** What the webhooks in force make of a table. */
-  async #watched(table: Table): Promise<KnownTable> {
-    const { represent, shapes, auditSources, instruments } = this.#options;
-    const { relation } = table;
-    const matcher = this.#matcher;
-    const options = represent.get(table.model) ?? plainOptions(table.model);
-    const shape = shapes.of(table);
-    const isNamed = (one: { readonly schema: string; readonly table: string }) =>
-      one.schema === relation.schema && one.table === relation.name;
-    const joins = [...represent.values()].flatMap(({ model, includes }) =>
-      matcher.watching(model).length === 0
-        ? []
-        : includes.filter((include) => isNamed(include.through)).map((include) => ({ include, model })),
-    );
-    const audits = auditSources.flatMap((source, i) => (isNamed(source) ? [i] : []));
-    if (options.includes.length > 0) {
-      this.#owners.set(table.model, { model: table.model, table, includes: options.includes });
-    }
-    // Rows of an audit table are context, and join rows that touch are updates of another row: neither is an
-    // Event of its own unless a Webhook names the table.
-    const speaksOfOthers = audits.length > 0 || joins.some(({ include }) => include.touch);
-    const targets = matcher
-      .watching(table.model)
-      .filter((target) => !speaksOfOthers || target.models.includes(table.model));
-    for (const { include, model } of joins) await this.#prepareJoin(include, model);
-    const count = instruments?.changesOf(`${relation.schema}.${relation.name}`) ?? (() => undefined);
-    return { table, shape, isWatched: targets.length > 0, count, audits, joins };
-  }
-
-  /** What is needed when join rows change, worked out before they do. */
-  async #prepareJoin(include: IncludeOptions, model: string): Promise<void> {
-    const { includes, tables, models, represent } = this.#options;
-    if ((this.#constants.get(include) ?? null) === null) {
-      const values = await Promise.all(include.where.map((option) => includes.resolve(option)));
-      this.#constants.set(
-        include,
-        values.some((value) => value === null) ? null : values.flatMap((value) => value ?? []),
-      );
-    }
-    const options = represent.get(model);
-    const place = models.find((one) => one.name === model);
-    if (this.#owners.has(model) || options === undefined || place === undefined) return;
-    const related = await tables.find(place.schema, place.table);
-    if (related === null) return;
-    const { table } = related;
-    this.#owners.set(model, { model, table, includes: options.includes });
-  }
-
   #intake(change: Change): void {
-    const announced = this.#known.get(change.relation.oid);
+    const announced = this.#tables.find(change.relation.oid);
     if (announced === undefined) return;
     const { rows, from } = this.#options;
     const { id, table: known } = announced;
@@ -328,8 +196,7 @@ export class CaptureSession {
       const images = change.row?.images() ?? null;
       if (images !== null) rows.holdGone(known.table, images.old);
     }
-    for (const source of known.audits) this.#audit(change, known.table, source);
-    for (const { include, model } of known.joins) this.#join(change, known.table, include, model);
+    this.#holdAround(change, known);
     if (!known.isWatched) return;
     if (this.#looksAhead && !this.#isPartial) this.#hold().hold(change, known.table, this.#matcher);
     else this.#direct(change, known);
@@ -340,42 +207,17 @@ export class CaptureSession {
     return this.#held;
   }
 
-  #audit(change: Change, table: Table, source: number): void {
-    const options = this.#options.auditSources[source];
-    const images = change.row?.images() ?? null;
-    if (options === undefined || images === null || images.new === null) return;
-    const text = columnTexts(table, images);
-    this.#hold().holdAudit(source, keyOfRow(table, images), {
-      index: change.index,
-      username: options.username === null ? null : text(options.username) || null,
-      requestId: options.requestId === null ? null : text(options.requestId) || null,
-      matched: options.match.map(([column]) => text(column)),
-    });
-  }
-
-  #join(change: Change, table: Table, include: IncludeOptions, model: string): void {
-    const images = change.row?.images() ?? null;
-    if (images === null) return;
-    const byName = (tuple: Parameters<typeof textOf>[0]) => (name: string) => {
-      const column = table.allColumns.find((one) => one.name === name);
-      return column === undefined ? null : textOf(tuple, column.index);
-    };
-    const needed = [include.source, include.target, ...include.where.map((option) => option.column)];
-    const old = images.old.kind === 'none' ? null : images.old.tuple;
-    const isOldKnown =
-      images.old.kind === 'full' ||
-      (images.old.kind === 'key' &&
-        needed.every((name) => table.relation.columns.find((one) => one.name === name)?.isIdentity === true));
-    const join: HeldJoin = {
-      change,
-      include,
-      model,
-      before: old !== null && isOldKnown ? byName(old) : null,
-      after: images.new === null ? null : byName(images.new),
-      isUnknown: change.kind === 'deleted' && !isOldKnown,
-      matcher: this.#matcher,
-    };
-    this.#hold().holdJoin(join);
+  /** What the Change says of others: as a row of an audit table, and as a join row. */
+  #holdAround(change: Change, { table, audits, joins }: KnownTable): void {
+    for (const source of audits) {
+      const options = this.#options.auditSources[source];
+      const audit = options === undefined ? null : auditRowOf(change, table, options);
+      if (audit !== null) this.#hold().holdAudit(source, audit.key, audit.row);
+    }
+    for (const one of joins) {
+      const join = joinOf(change, table, { ...one, matcher: this.#matcher });
+      if (join !== null) this.#hold().holdJoin(join);
+    }
   }
 
   /** A Change for which nothing later in its Transaction is waited for. */
@@ -439,8 +281,8 @@ export class CaptureSession {
       auditSources,
       lastMessages: isPartial ? null : this.#reader.messages,
       shapeOf: (table) => this.#options.shapes.of(table),
-      owner: (model) => this.#owners.get(model) ?? null,
-      constants: (include) => this.#constants.get(include) ?? null,
+      owner: (model) => this.#tables.owner(model),
+      constants: (include) => this.#tables.constants(include),
     });
     const { settler, enqueuer } = this.#options;
     for (const portion of portions(candidates)) {
@@ -468,6 +310,8 @@ export class CaptureSession {
       enqueuer.advance({ lsn: open.commitLsn, index: this.#reader.nextIndex }, null);
       enqueuer.flush();
     }
+    // Where something of a long Transaction is held back, no position covers what goes out of it meanwhile.
+    if (enqueuer.staged >= MAX_WANTED) await enqueuer.spill();
     await enqueuer.makeRoom();
   }
 }

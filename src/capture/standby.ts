@@ -13,7 +13,7 @@ import { WalhookError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import { readSlot, type SlotState } from '../replication/slot.ts';
-import { LEASE_MS, type Leader, Lease, leaderOf, readLease } from './lease.ts';
+import { LEASE_MS, type Leader, Lease, leaderOf, readLastHolder, readLease } from './lease.ts';
 
 /** A killed leader is followed within this and the time to connect. */
 const POLL_MS = 500;
@@ -26,22 +26,26 @@ export interface StandbyView {
   readonly activePid: number | null;
   /** The leader that the lease names. */
   readonly leader: Leader | null;
+  /** The server process of the newest connection that captured, whoever's. */
+  readonly lastHolder: number | null;
   /** Since lease or holder changed, by our own clock. */
   readonly unchangedMs: number;
 }
 
 /**
- * take: the slot is free. evict: its holder is the leader, who has gone silent. foreign: its holder is nobody
- * of this queue. Pure.
+ * take: the slot is free. evict: its holder is the leader, who has gone silent, or what is left of one that has
+ * let go. foreign: its holder is nobody of this queue. Pure.
  */
 export function decideStandby({
   activePid,
   leader,
+  lastHolder,
   unchangedMs,
 }: StandbyView): 'take' | 'wait' | 'evict' | 'foreign' {
   if (activePid === null) return 'take';
   if (unchangedMs < LEASE_MS) return 'wait';
-  return leader?.backendPid === activePid ? 'evict' : 'foreign';
+  const isOurs = leader === null ? lastHolder === activePid : leader.backendPid === activePid;
+  return isOurs ? 'evict' : 'foreign';
 }
 
 export interface StandbyOptions {
@@ -77,7 +81,8 @@ export async function standBy(options: StandbyOptions, signal: AbortSignal): Pro
     const key = `${slot.activePid} ${lease}`;
     if (seen === null || seen.key !== key) seen = { key, sinceMs: now };
     const leader = leaderOf(lease);
-    const view = { activePid: slot.activePid, leader, unchangedMs: now - seen.sinceMs };
+    const lastHolder = leader === null ? await readLastHolder(store) : null;
+    const view = { activePid: slot.activePid, leader, lastHolder, unchangedMs: now - seen.sinceMs };
     switch (decideStandby(view)) {
       case 'take': {
         const nowMs = clock.now();

@@ -329,10 +329,7 @@ function watchSlot(
       heartbeatMs: every === 'off' ? null : every,
       budgetBytes: wal_budget,
       heartbeat,
-      onBudget: (level, message) => {
-        if (level === 'fine') void alerts.clear('slot_budget', slot);
-        else void alerts.raise('slot_budget', slot, message);
-      },
+      alerts,
       clock,
       log,
     },

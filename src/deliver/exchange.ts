@@ -12,6 +12,9 @@ import type { Dispatcher } from 'undici';
 /** Bytes of a response body that are read. */
 export const MAX_RESPONSE_BYTES = 16_384;
 
+/** Interim responses (100, 103) of one request: more of them than anybody has use for. */
+const MAX_INTERIM = 32;
+
 /** answered: there is a status · broken: the client reports an error · cut: it was cut off before the response's head. */
 export type Ending = 'answered' | 'broken' | 'cut';
 
@@ -29,6 +32,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #responseMs = 0;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #interim = 0;
   #error: unknown = null;
   #isOver = false;
 
@@ -77,9 +81,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#controller = controller;
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
     // 100 and 103 come before the response.
-    if (status < 200) return;
+    if (status < 200) {
+      this.#interim += 1;
+      if (this.#interim > MAX_INTERIM) controller.abort(tooManyInterim());
+      return;
+    }
     this.#status = status;
     this.#headers = headers;
     this.#responseMs = performance.now() - this.startedMs;
@@ -108,4 +120,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#isOver = true;
     this.#listener.ended(this, this.#status === 0 ? without : 'answered');
   }
+}
+
+function tooManyInterim(): Error {
+  return Object.assign(new Error(`more than ${MAX_INTERIM} interim responses`), { code: 'TOO_MANY_INTERIM' });
 }

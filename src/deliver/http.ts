@@ -154,7 +154,9 @@ function responseOf(exchange: Exchange, { responses }: Transport): AttemptResult
 
 /** Certificates and handshakes: OpenSSL's verification results, Node's and undici's codes. */
 const TLS_CODE =
-  /^(ERR_(TLS|SSL|OSSL)_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_|HOSTNAME_MISMATCH|EPROTO$|UND_ERR_PRX_TLS$)/;
+  /^(ERR_(TLS|SSL|OSSL)_|ERROR_IN_C|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_|HOSTNAME_MISMATCH|EPROTO$|UNSPECIFIED)/;
+/** What Node calls a verification result that it has no name for: OpenSSL's sentence says more. */
+const UNNAMED_TLS_CODE = 'UNSPECIFIED';
 const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 const CONNECT_TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
 
@@ -169,5 +171,8 @@ function failureOf(error: unknown, timeoutMs: number, connectTimeoutMs: number):
     causeCode(error) ?? (error instanceof Error && error.name !== 'Error' ? error.name : 'UNKNOWN');
   if (TIMEOUT_CODES.has(code)) return { kind: 'timeout', afterMs: timeoutMs };
   if (CONNECT_TIMEOUT_CODES.has(code)) return { kind: 'timeout', afterMs: connectTimeoutMs };
+  if (code === UNNAMED_TLS_CODE && error instanceof Error) {
+    return { kind: 'tls', code: `${code}: ${error.message.slice(0, 200)}` };
+  }
   return TLS_CODE.test(code) ? { kind: 'tls', code } : { kind: 'network', code };
 }

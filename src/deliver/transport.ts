@@ -4,13 +4,15 @@
  * Connections are made anew when a certificate file changed. Through a proxy it is the proxy that resolves
  * names and dials: of the address policy only what can be told of the host as written is left then.
  */
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import type { Secret } from '../core/secret.ts';
 import { checkHost, type GuardOptions, guardedConnector } from './connector.ts';
 import { Cutoff } from './cutoff.ts';
+import { FloodGuard } from './flood.ts';
 import { ResponseReader } from './responseReader.ts';
 import { readTls, type TlsSettings, tlsVersion } from './tlsFiles.ts';
+import { tunnelConnector } from './tunnel.ts';
 
 export interface TransportOptions extends GuardOptions {
   readonly connections: number;
@@ -41,9 +43,11 @@ export class Transport {
   readonly #retired = new Set<Promise<void>>();
   readonly #cutoff = new Cutoff();
   readonly #responses = new ResponseReader();
+  readonly #floods: FloodGuard;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#floods = new FloodGuard(options.connections);
   }
 
   /** Connections begun so far: tells a request over a kept connection from one over a new one. */
@@ -70,6 +74,7 @@ export class Transport {
    * ADDRESS_REFUSED before a proxy is asked.
    */
   dispatcherFor(origin: string): Dispatcher | Promise<Dispatcher> {
+    this.#floods.begin();
     return this.#options.proxy === null ? this.#dispatcher() : this.#checkedDispatcher(origin);
   }
 
@@ -109,7 +114,12 @@ export class Transport {
   #newDispatcher(): Dispatcher {
     const { connections, timeoutMs, proxy } = this.#options;
     const tls = readTls(this.#options.tls);
-    const common = {
+    const within = { timeoutMs: this.connectTimeoutMs, tls };
+    const connect =
+      proxy === null
+        ? guardedConnector({ ...this.#options, ...within })
+        : tunnelConnector({ proxy, ...within });
+    return new Agent({
       connections,
       pipelining: 1,
       allowH2: false,
@@ -119,22 +129,13 @@ export class Transport {
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       clientTtl: CONNECTION_MAX_MS,
       maxOrigins: MAX_ORIGINS,
-    };
-    if (proxy !== null) {
-      const timeout = this.connectTimeoutMs;
-      return new ProxyAgent({
-        ...common,
-        uri: proxy.reveal(),
-        requestTls: { ...tls, timeout },
-        proxyTls: { timeout },
-      } as ProxyAgent.Options);
-    }
-    const connect = guardedConnector({ ...this.#options, timeoutMs: this.connectTimeoutMs, tls });
-    return new Agent({
-      ...common,
       connect: (target, callback) => {
         this.#connects += 1;
-        connect(target, callback);
+        connect(target, (...[error, socket]) => {
+          if (error !== null) return callback(error, null);
+          this.#floods.watch(socket);
+          callback(null, socket);
+        });
       },
     });
   }

@@ -32,8 +32,8 @@ export class BoundedStore implements CaptureStore {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #windows = new Map<string, Window>();
-  /** A flush that is tried again counts once. */
-  #counted: { readonly to: string; readonly braked: readonly string[] } = { to: '', braked: [] };
+  /** Whom a flush pauses. One that is tried again counts once; two may end at one position. */
+  readonly #counted = new WeakMap<Flush, readonly string[]>();
 
   constructor(store: CaptureStore, bounds: ReadonlyMap<string, Bounds>, clock: Clock, log: Logger) {
     this.#store = store;
@@ -55,8 +55,8 @@ export class BoundedStore implements CaptureStore {
   }
 
   async flush(flush: Flush): Promise<FlushResult> {
-    if (this.#counted.to !== flush.to) this.#counted = { to: flush.to, braked: this.#count(flush) };
-    const { braked } = this.#counted;
+    const braked = this.#counted.get(flush) ?? this.#count(flush);
+    this.#counted.set(flush, braked);
     return await this.#store.flush({ ...flush, backlogs: this.#backlogs, braked });
   }
 

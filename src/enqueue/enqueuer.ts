@@ -69,6 +69,7 @@ export class Enqueuer {
   #storedAtMs: number;
   #running: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
+  #isStopped = false;
   #failure: { readonly error: unknown } | null = null;
   /** Called when what waits now is stored. */
   #onStored: (() => void)[] = [];
@@ -145,16 +146,20 @@ export class Enqueuer {
     this.#waitingBytes += delivery.json.length;
   }
 
-  /** What was added goes with the next flush. */
+  /** What was added, and what is in force after it, goes with the next flush. */
   #cover(): void {
+    this.#coverDeliveries();
+    this.#definitions = this.#stagedDefinitions ?? this.#definitions;
+    this.#stagedDefinitions = null;
+  }
+
+  #coverDeliveries(): void {
     for (const { webhook, delivery } of this.#staged) this.#wait(webhook, delivery);
     for (const { delivery } of this.#stagedFailed) this.#waitingBytes += delivery.json.length;
     this.#waitingDeliveries += this.#staged.length + this.#stagedFailed.length;
     this.#failed.push(...this.#stagedFailed);
     this.#staged = [];
     this.#stagedFailed = [];
-    this.#definitions = this.#stagedDefinitions ?? this.#definitions;
-    this.#stagedDefinitions = null;
   }
 
   /** Starts a flush where there is something to store. Returns at once. */
@@ -183,7 +188,7 @@ export class Enqueuer {
    * before the position follows repeats these Deliveries, under the ids that they have.
    */
   async spill(): Promise<void> {
-    this.#cover();
+    this.#coverDeliveries();
     await this.makeRoom();
   }
 
@@ -209,8 +214,9 @@ export class Enqueuer {
     } while (this.#hasNews());
   }
 
-  /** Stops the timer of an idle stream. */
+  /** Stops the timer of an idle stream, for good. */
   stop(): void {
+    this.#isStopped = true;
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
     this.#idleTimer = null;
   }
@@ -226,6 +232,7 @@ export class Enqueuer {
   }
 
   #flushLater(): void {
+    if (this.#isStopped) return;
     this.#idleTimer ??= setTimeout(() => {
       this.#idleTimer = null;
       this.flush();
@@ -236,13 +243,15 @@ export class Enqueuer {
   async #run(): Promise<void> {
     try {
       do await this.#flushOnce();
-      while (this.#waitingDeliveries > 0);
+      while (this.#waitingDeliveries > 0 || this.#definitions !== null);
     } catch (error) {
       this.#failure = { error };
       this.#options.onFailed?.(error);
     } finally {
       this.#running = null;
     }
+    // A position that came meanwhile: an idle stream would not ask for it again.
+    if (this.#failure === null && this.#hasNews()) this.#flushLater();
   }
 
   async #flushOnce(): Promise<void> {

@@ -67,6 +67,16 @@ describe('a request', () => {
     expect(resolve.asked).toEqual([]);
   });
 
+  it('is refused where the connection ends elsewhere than at the address that was checked', async () => {
+    await using sink = await openSink();
+    const url = new URL(sink.url);
+    // The system takes it for this machine.
+    url.hostname = '0.0.0.0';
+    const rules = { policy: 'internal', allow: allow('0.0.0.0/32') } as const;
+    expect(await sent(url.origin, { rules })).toMatchObject(REFUSED);
+    expect(sink.received).toEqual([]);
+  });
+
   it('to a name is refused when one of its addresses is, whichever it is', async () => {
     await using sink = await openSink();
     const origin = `http://hook.example:${sink.port}`;

@@ -1,4 +1,7 @@
 /** Whatever a receiver does: its request ends in time, with a reason, and the next one is not harmed by it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { send } from '../../src/deliver/http.ts';
 import type { AttemptResult } from '../../src/deliver/outcome.ts';
@@ -20,7 +23,7 @@ const CASES: readonly [BehaviourName, Partial<AttemptResult>, number?][] = [
   ['drips headers', { kind: 'timeout' }],
   ['drips its body', { kind: 'response', status: 200 }],
   ['drips early hints', { kind: 'timeout' }],
-  ['floods with 100 Continue', {}],
+  ['floods with 100 Continue', { kind: 'network' }],
   ['sends headers without end', { kind: 'network' }],
   ['sends ten thousand headers', { kind: 'network' }],
   ['sends one header of 64 KiB', { kind: 'network' }],
@@ -57,6 +60,24 @@ const CASES: readonly [BehaviourName, Partial<AttemptResult>, number?][] = [
   ['has a length that is none', { kind: 'network' }],
   ['says what terminals obey', { kind: 'response', status: 500 }],
   ['says what is no text', { kind: 'response', status: 500 }],
+  ['has a status line without end', { kind: 'network', code: 'RESPONSE_FLOOD' }],
+  ['pours early hints', { kind: 'network', code: 'TOO_MANY_INTERIM' }],
+  ['sends trailers without end', { kind: 'response', status: 200 }],
+  ['drips trailers', { kind: 'response', status: 200 }],
+  ['never ends what it promised', { kind: 'response', status: 200 }],
+  ['resets in its status line', { kind: 'network' }],
+  ['resets in its headers', { kind: 'network' }],
+  ['resets behind its headers', { kind: 'response', status: 200 }],
+  ['resets in a chunk', { kind: 'response', status: 200 }],
+  ['resets behind its answer', { kind: 'response', status: 200 }],
+  ['closes in its headers', { kind: 'network' }],
+  ['closes its half behind its answer', { kind: 'response', status: 200 }],
+  ['talks on behind its answer', { kind: 'response', status: 200 }],
+  ['changes the protocol', { kind: 'network' }],
+  ['resets when it is connected to', { kind: 'network' }],
+  ['closes when it is connected to', { kind: 'network' }],
+  ['closes its half when it is connected to', { kind: 'network' }],
+  ['answers before it is asked', {}],
   ['asks to come back in a century', { kind: 'response', status: 503, retryAfterMs: 3_153_600_000_000 }],
 ];
 
@@ -83,6 +104,46 @@ describe('a receiver that', () => {
     expect(tookMs).toBeLessThan(TIMEOUT_MS + 2_000);
     expect(grownBytes).toBeLessThan(bodyBytes + 64 * MIB);
     expect(result.kind === 'response' ? (result.response?.body?.length ?? 0) : 0).toBeLessThanOrEqual(22_000);
+  });
+});
+
+/** A receiver that accepts nothing any more: its process is stopped, and its queue of one is full. */
+async function openFull() {
+  const script =
+    "require('net').createServer().listen(0,'127.0.0.1',1,function(){console.log(this.address().port)})";
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [port] = await once(child.stdout, 'data');
+  child.kill('SIGSTOP');
+  const sockets = Array.from({ length: 4 }, () =>
+    connect(Number(port), '127.0.0.1').on('error', () => undefined),
+  );
+  await until(() => sockets.filter((socket) => socket.readyState === 'open').length >= 2);
+  return {
+    origin: `http://127.0.0.1:${Number(port)}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+describe('a receiver that takes no connection', () => {
+  it('costs its time and no more', async () => {
+    await using full = await openFull();
+    const transport = transportTo(full.origin, { timeoutMs: TIMEOUT_MS });
+    const request = {
+      method: 'POST',
+      origin: full.origin,
+      path: '/',
+      headers: [],
+      body: Buffer.alloc(9),
+    } as const;
+    const startedMs = performance.now();
+    const results = await Promise.all([1, 2, 3, 4].map(() => send(transport, request, TIMEOUT_MS, NEVER)));
+    expect(performance.now() - startedMs).toBeLessThan(TIMEOUT_MS + 2_000);
+    expect(results.map(({ kind }) => kind)).toEqual(['timeout', 'timeout', 'timeout', 'timeout']);
+    await transport.close();
   });
 });
 

@@ -161,6 +161,27 @@ describe('outcomes', () => {
     await reporter.drain();
   });
 
+  it('that the store refuses are told apart by halves, tried three times, and hold up no others', async () => {
+    const { reporter, clock, asked, answer } = reporting();
+    for (const id of ['a', 'bad', 'c', 'd']) void reporter.add(report(id));
+    await settled();
+    const refused = new WalhookError('UNEXPECTED', 'refused');
+    for (let at = 0; at < asked.length; at += 1) {
+      await answer(asked[at]?.some(({ job }) => job.id === 'bad') ? refused : undefined);
+      await clock.advance(60_000);
+    }
+    await reporter.drain();
+    expect(ids(asked)).toEqual([
+      ['a', 'bad', 'c', 'd'],
+      ['a', 'bad'],
+      ['a'],
+      ['bad'],
+      ['bad'],
+      ['bad'],
+      ['c', 'd'],
+    ]);
+  });
+
   it('are waited for by drain, and not after it was given up', async () => {
     const { reporter, clock, answer } = reporting();
     reporter.add(report('a'));

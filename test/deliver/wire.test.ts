@@ -141,6 +141,43 @@ describe('an answer', () => {
     expect(statuses).toEqual([201, 202, 203, 204, 205]);
   });
 
+  it('that comes unasked answers nothing that waits for its turn on the connection either', async () => {
+    await using wire = await openWire((socket, count) => {
+      const own = `HTTP/1.1 ${200 + count} Own\r\nContent-Length: 0\r\n\r\n`;
+      socket.write(`${own}HTTP/1.1 250 Poison\r\nContent-Length: 0\r\n\r\n`);
+    });
+    const transport = transportTo(wire.origin, { connections: 1 });
+    const results = await Promise.all(
+      Array.from({ length: 5 }, (_, i) => send(transport, post(wire.origin, i), 5_000, NEVER)),
+    );
+    await transport.close();
+    const statuses = results.map((result) => (result.kind === 'response' ? result.status : result.kind));
+    expect(statuses).toEqual([201, 202, 203, 204, 205]);
+    expect(wire.requests).toHaveLength(5);
+  });
+
+  it.each([
+    ['a whole answer', 'HTTP/1.1 250 Poison\r\nContent-Length: 0\r\n\r\n'],
+    ['the start of one', 'HTTP/1.1 25'],
+    ['line ends', '\r\n\r\n'],
+    ['anything', '\0\x01garbage'],
+  ])('is its own though the connection said %s between two requests', async (_what, poison) => {
+    await using wire = await openWire((socket, count) => {
+      socket.write(`HTTP/1.1 ${200 + count} Own\r\nContent-Length: 0\r\n\r\n`);
+      setTimeout(() => socket.write(poison), 5);
+    });
+    const transport = transportTo(wire.origin, { connections: 1 });
+    const statuses: unknown[] = [];
+    for (let i = 1; i <= 4; i += 1) {
+      const result = await send(transport, post(wire.origin, i), 5_000, NEVER);
+      statuses.push(result.kind === 'response' ? result.status : result.kind);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    await transport.close();
+    expect(statuses).toEqual([201, 202, 203, 204]);
+    expect(wire.requests).toHaveLength(4);
+  });
+
   it('that never comes because the connection is reset in mid-upload is a network error, asked for once', async () => {
     let connections = 0;
     const server = createServer((socket) => {

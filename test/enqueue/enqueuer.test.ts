@@ -182,6 +182,31 @@ describe('flushing', () => {
     expect(published).toEqual(['second']);
   });
 
+  it('stores what goes ahead of its position without the definitions that come after it', async () => {
+    const { enqueuer, store } = opened();
+    enqueuer.add('w', delivery());
+    enqueuer.publish('later');
+    await enqueuer.spill();
+    enqueuer.flush();
+    expect(store.flushes[0]).toMatchObject({ to: formatPosition(at(100)), definitions: null });
+    enqueuer.advance(at(110), end(110));
+    await store.answer();
+    enqueuer.flush();
+    expect(store.flushes[1]).toMatchObject({ to: formatPosition(at(110)), definitions: 'later' });
+  });
+
+  it('stores definitions that came while a flush was on its way, though nothing further comes', async () => {
+    const { enqueuer, store } = opened();
+    enqueuer.add('w', delivery());
+    enqueuer.advance(at(110), end(110));
+    enqueuer.flush();
+    enqueuer.publish('new');
+    enqueuer.advance(at(120), end(120));
+    enqueuer.flush();
+    await store.answer();
+    expect(store.flushes[1]).toMatchObject({ to: formatPosition(at(120)), definitions: 'new' });
+  });
+
   it('begins at the first with the definitions, once', async () => {
     const { enqueuer, store, positions } = opened({ definitions: '{"v":1}' });
     enqueuer.flush();
@@ -251,6 +276,39 @@ describe('a position without Deliveries', () => {
     for (let i = 0; i < 21 && store.waiting === 0; i += 1) await advance(100);
     await store.answer();
     expect(settledLsns).toEqual([110n]);
+  });
+
+  it('is stored within a Transaction too, of which nothing matches for long', async () => {
+    const { enqueuer, store, positions, advance } = opened();
+    for (const index of [5, 9]) {
+      enqueuer.advance(at(200, index), null);
+      enqueuer.flush();
+      for (let i = 0; i < 21 && store.waiting === 0; i += 1) await advance(100);
+      await store.answer();
+    }
+    expect(positions()).toEqual(['100.0 → 200.5', '200.5 → 200.9']);
+  });
+
+  it('is stored too when it came while a flush was on its way', async () => {
+    const { enqueuer, store, settledLsns, positions, advance } = opened();
+    enqueuer.add('w', delivery());
+    enqueuer.advance(at(110), end(110));
+    enqueuer.flush();
+    enqueuer.advance(at(120), end(120));
+    enqueuer.flush();
+    await store.answer();
+    for (let i = 0; i < 21 && store.waiting === 0; i += 1) await advance(100);
+    await store.answer();
+    expect(positions()).toEqual(['100.0 → 110.0', '110.0 → 120.0']);
+    expect(settledLsns).toEqual([110n, 120n]);
+    enqueuer.add('w', delivery());
+    enqueuer.advance(at(130), end(130));
+    enqueuer.flush();
+    enqueuer.advance(at(140), end(140));
+    enqueuer.stop();
+    await store.answer();
+    await advance(5_000);
+    expect(store.flushes).toHaveLength(3);
   });
 
   it('travels with the next Delivery at once', async () => {

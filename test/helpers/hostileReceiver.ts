@@ -40,6 +40,11 @@ const sayAndClose =
   (text: string): Behaviour =>
   (socket) =>
     void socket.end(text);
+/** The other side has read it before it hears of the reset. */
+const sayAndReset =
+  (text: string): Behaviour =>
+  (socket) =>
+    void socket.write(text, () => setTimeout(() => socket.resetAndDestroy(), 20));
 
 /** What a receiver does when the first bytes of a request arrive. */
 export const BEHAVIOURS = {
@@ -134,12 +139,44 @@ export const BEHAVIOURS = {
       Buffer.from([0xff, 0, 0xfe, 0x80]),
     ]),
   ),
+  'has a status line without end': pour('HTTP/1.1 200 ', 'x'.repeat(16_384)),
+  'pours early hints': pour('', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(500)),
+  'sends trailers without end': pour(
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Fill\r\n\r\n2\r\nok\r\n0\r\n',
+    `X-Fill: ${'x'.repeat(1_000)}\r\n`,
+  ),
+  'drips trailers': drip(
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n',
+    'X-A: 1\r\n',
+    50,
+  ),
+  'never ends what it promised': say('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'),
+  'resets in its status line': sayAndReset('HTTP/1.1 2'),
+  'resets in its headers': sayAndReset('HTTP/1.1 200 OK\r\nX-A: '),
+  'resets behind its headers': sayAndReset('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n'),
+  'resets in a chunk': sayAndReset('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf'),
+  'resets behind its answer': sayAndReset(OK),
+  'closes in its headers': sayAndClose('HTTP/1.1 200 OK\r\nX-A: '),
+  'closes its half behind its answer': sayAndClose(OK),
+  'talks on behind its answer': drip(OK, 'HTTP/1.1 250 Poison\r\nContent-Length: 0\r\n\r\n', 20),
+  'changes the protocol': say('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'),
   'asks to come back in a century': say(
     'HTTP/1.1 503 Later\r\nRetry-After: 3153600000\r\nContent-Length: 0\r\n\r\n',
   ),
 } as const satisfies Record<string, Behaviour>;
 
-export type BehaviourName = keyof typeof BEHAVIOURS;
+/** What a receiver does as soon as it is connected to. */
+const GREETINGS = {
+  'resets when it is connected to': (socket: Socket) => void socket.resetAndDestroy(),
+  'closes when it is connected to': (socket: Socket) => void socket.destroy(),
+  'closes its half when it is connected to': (socket: Socket) => void socket.end(),
+  'answers before it is asked': say(OK),
+} as const satisfies Record<string, Behaviour>;
+
+export type BehaviourName = keyof typeof BEHAVIOURS | keyof typeof GREETINGS;
+
+/** All of them. */
+export const HOSTILE = [...Object.keys(BEHAVIOURS), ...Object.keys(GREETINGS)] as readonly BehaviourName[];
 
 function chunk(bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
@@ -149,18 +186,23 @@ export async function openHostile(name: BehaviourName) {
   const sockets = new Set<Socket>();
   let requests = 0;
   let connections = 0;
-  const server = createServer((socket) => {
+  const behave: Behaviour = { ...BEHAVIOURS, ...GREETINGS }[name];
+  const isGreeting = name in GREETINGS;
+  // What closes its half goes on reading.
+  const server = createServer({ allowHalfOpen: name.startsWith('closes its half') }, (socket) => {
     connections += 1;
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
-    let isBegun = false;
+    let isBegun = isGreeting;
     socket.on('data', (bytes) => {
       if (bytes.includes('POST ')) requests += 1;
       if (isBegun) return;
       isBegun = true;
-      BEHAVIOURS[name](socket);
+      behave(socket);
     });
+    socket.on('end', () => socket.end());
+    if (isGreeting) behave(socket);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -95,6 +95,21 @@ describe.each(STORE_KINDS)('the bounds of the %s queue', (kind) => {
     expect(await queue.store.gaps()).toEqual([]);
   });
 
+  it.skipIf(isSkipped)(
+    'hold what goes ahead of its position too: nothing of it is taken for stored',
+    async () => {
+      await using queue = await prepareStore(kind);
+      const full = bound({ max: 3, rule: 'hold' });
+      expect(await queue.flush({ w: deliveriesAt(1, 3) }, full)).toBe('done');
+      // What a long Transaction spills, and what a replay puts in, leaves the position where it is.
+      const ahead = { ...full, from: 'pos-1', to: 'pos-1' };
+      expect(await queue.flush({ w: [deliveryAt(4)] }, ahead)).toBe('held');
+      await queue.store.deliveries.cancel({ key: '1' }, 1);
+      expect(await queue.flush({ w: [deliveryAt(4)] }, ahead)).toBe('done');
+      expect((await queue.store.counts()).get('w')?.waiting).toBe(3);
+    },
+  );
+
   it.skipIf(isSkipped)('pause a Webhook with the flush that pulls its brake', async () => {
     await using queue = await prepareStore(kind);
     await queue.flush({ w: [deliveryAt(1)] }, { braked: ['w', 'new'] });

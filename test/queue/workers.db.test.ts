@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ALL_SILENT,
   DELIVERED,
   deliveriesAt,
   deliveryAt,
@@ -24,6 +25,23 @@ describe.each(STORE_KINDS)('the %s queue', (kind) => {
     const [seen] = await queue.store.workers();
     expect(Math.abs((seen?.seenMs ?? 0) - Date.now())).toBeLessThan(60_000);
   });
+
+  it.skipIf(isStoreMissing(kind))(
+    'gives back what a process took after it had been given up, and died before it was heard of again',
+    async () => {
+      await using queue = await prepareStore(kind);
+      await queue.store.heartbeat('stalled', 10_000);
+      await queue.flush({ w: deliveriesAt(1, 25) });
+      await queue.store.heartbeat('other', ALL_SILENT);
+      expect(await queue.claim('w', 'stalled')).toHaveLength(1);
+      expect((await queue.store.workers()).map(({ process, jobs }) => [process, jobs])).toEqual([
+        ['other', 0],
+        ['stalled', 1],
+      ]);
+      await queue.store.heartbeat('other', ALL_SILENT);
+      expect(await queue.claim('w', 'other')).toMatchObject([{ done: 0 }]);
+    },
+  );
 
   it.skipIf(isStoreMissing(kind))('tells the commit time of the oldest job, until it has ended', async () => {
     await using queue = await prepareStore(kind);

@@ -236,10 +236,12 @@ export class PostgresStore implements QueueStore {
     );
     const answer = rows[0]?.answer;
     if (answer === 'done') return 'done';
-    // The answer to an earlier try may have been lost on the way: then its position stands there already.
+    // The answer to an earlier try may have been lost on the way: then its position stands there already. One that
+    // leaves the position where it is says nothing of the kind.
     const state = await this.state();
-    if (state?.fence === flush.fence && state.position === flush.to) return 'done';
-    return answer === 'held' && state?.fence === flush.fence ? 'held' : 'fenced';
+    const isOurs = state?.fence === flush.fence;
+    if (isOurs && flush.from !== flush.to && state.position === flush.to) return 'done';
+    return answer === 'held' && isOurs ? 'held' : 'fenced';
   }
 
   async heartbeat(process: string, ttlMs: number): Promise<void> {

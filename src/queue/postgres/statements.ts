@@ -9,6 +9,8 @@ import { isFirstOfItsRows } from './rowStatements.ts';
 const UNDECIDED_LIST = UNDECIDED.map((reason) => `'${reason}'`).join(', ');
 /** Entries that one flush looks at; a store that holds more is brought within its bound by several. */
 const MAX_RANKED = 10_000;
+/** A process that was heard of within this is not about to be given up. */
+const HEARD_MS = 5_000;
 
 export interface Statements {
   readonly flush: string;
@@ -195,6 +197,14 @@ export function statementsFor(q: string): Statements {
       taken as (
         update ${q}.job j set owner = $2 from picked p where j.id = p.id
         returning j.id, j.due_ms, j.attempts, j.size, j.done, j.head, j.payload, j.history, j.bodies
+      ),
+      present as (
+        -- Given up meanwhile, it could take what nobody would ever take back from it.
+        insert into ${q}.process as p (id, seen_ms)
+        select $2, c.now from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now) as c
+        where exists (select from taken)
+          and not exists (select from ${q}.process where id = $2 and seen_ms > c.now - ${HEARD_MS})
+        on conflict (id) do update set seen_ms = greatest(excluded.seen_ms, p.seen_ms)
       ),
       counted as (
         update ${q}.webhook w set active = w.active + t.n, delayed = w.delayed - t.tried

@@ -86,12 +86,21 @@ export function newClient(location: RedisLocation, isLasting: boolean): Redis {
   });
   // Without a listener a lost connection would print a stack trace; commands report it.
   client.on('error', () => undefined);
-  client.on('close', () => {
-    const { username, password } = new URL(location.url());
-    if (username !== '') client.options.username = decodeURIComponent(username);
-    if (password !== '') client.options.password = decodeURIComponent(password);
-  });
+  client.on('close', () => Object.assign(client.options, credentialsOf(location.url())));
   return client;
+}
+
+/** Nothing where the text is no URL at present, e.g. while the file of a password is being replaced. */
+function credentialsOf(text: string): { username?: string; password?: string } {
+  try {
+    const { username, password } = new URL(text);
+    return {
+      ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+      ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    };
+  } catch {
+    return {};
+  }
 }
 
 function isNoScript(error: unknown): boolean {

@@ -352,6 +352,11 @@ for _, id in ipairs(call('ZRANGEBYSCORE', ready, '-inf', now, 'LIMIT', 0, most))
     result[n + 6], result[n + 7] = j[6] or '', j[7] or ''
   end
 end
+if #result > 2 and not call('ZSCORE', p .. 'process', process) then
+  -- Given up meanwhile, it could take what nobody would ever take back from it.
+  local time = call('TIME')
+  call('ZADD', p .. 'process', time[1] * 1000 + math.floor(time[2] / 1000), process)
+end
 local next = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
 if next[2] then
   result[2] = next[2]
