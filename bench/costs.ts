@@ -245,14 +245,15 @@ though no webhook watches it. It is one process, so walhook uses at most one cor
 ## Connections
 
 Of a running daemon in the watched database, at most at a time while it captured: ${connections.join(', ')}. The first
-is the slot's; catalog, look-ups and heartbeat share a pool of two. A queue in PostgreSQL has connections of its own.
+is the slot's; catalog, look-ups and heartbeat share a pool of two. A page or API that is used takes up to two more, and a
+queue in PostgreSQL has connections of its own.
 
 ## Locks
 
 Held on the application's tables while the daemon ran and rows were written: ${locks.length === 0 ? 'none' : locks.join(', ')}. Look-ups
 take ACCESS SHARE for as long as they last, at most two seconds. What changes the database takes the locks below
 until its transaction ends. \`setup\` and \`walhook.track\` give up after a \`lock_timeout\` of two seconds instead of letting
-others wait behind them; by hand, set one first:
+others wait behind them; set one yourself before an ALTER TABLE:
 
 | by | what | locks on the table |
 | --- | --- | --- |

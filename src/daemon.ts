@@ -163,16 +163,17 @@ interface Parts {
 function buildParts({ loaded, services, roles, version, clock, log, reread }: DaemonOptions): Parts {
   const live = new LiveDefinitions(define(loaded, new Map(), 0));
   const metrics = new Metrics(version, clock);
-  return {
+  const parts: Parts = {
     live,
     metrics,
     reloader: new Reloader({ reread, live, metrics, clock, log }),
     rows: new RowTargets(loaded.config, log.child({ part: 'deliver' })),
     files: new FileTargets(loaded, log.child({ part: 'deliver' })),
     isFollowing: !roles.includes('capture'),
-    own: new OwnServices(() => ownServices(services), systemResolve, clock),
+    own: new OwnServices(() => ownServices(services, parts.store?.places), systemResolve, clock),
     store: null,
   };
+  return parts;
 }
 
 function housekeeping(options: DaemonOptions, { live, rows }: Parts, store: QueueStore): HouseOptions {
@@ -219,7 +220,10 @@ async function followDefinitions(
     try {
       follow((await store.state())?.definitions ?? null, await readBrakedRows(store));
     } catch (error) {
-      log.debug({ code: toWalhookError(error).code }, 'definitions not read again');
+      const known = toWalhookError(error);
+      // A newer version has taken the store over: this one ends before it writes what that one does not read.
+      if (known.code === 'QUEUE_VERSION') throw known;
+      log.debug({ code: known.code }, 'definitions not read again');
     }
   }
 }

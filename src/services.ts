@@ -5,10 +5,11 @@
 import type { LoadedConfig } from './config/load.ts';
 import type { QueueConfig } from './config/queueSchema.ts';
 import { WalhookError } from './core/errors.ts';
+import { isRedisUrl, parseRedisUrl, type RedisNode } from './core/redisUrl.ts';
 import { Secret } from './core/secret.ts';
 import { type PostgresTarget, placeOf } from './database/connect.ts';
 import type { OwnService } from './deliver/addresses/ownServices.ts';
-import { isRedisUrl, type QueueLocation } from './queue/open.ts';
+import type { QueueLocation } from './queue/open.ts';
 
 export interface Services {
   /** Catalog and look-ups. */
@@ -59,27 +60,35 @@ function refuseWatchedDatabase(watched: string | null, queue: string, isAllowed:
   }
 }
 
-const PORTS: Readonly<Record<string, number>> = { 'redis:': 6379, 'rediss:': 6379 };
-
-/** The database and the queue as places that no request may go to. */
-export function ownServices({ lookups, replication, queue }: Services): OwnService[] {
+/**
+ * The database and the queue as places that no request may go to.
+ *
+ * @param found servers of the queue that its URL does not name, but a Sentinel or a Cluster
+ */
+export function ownServices(
+  { lookups, replication, queue }: Services,
+  found: readonly RedisNode[] = [],
+): OwnService[] {
   const named = [
     ['postgres.url', lookups.url()],
     ['postgres.replication_url', replication.url()],
     ['queue.url', queue.url()],
   ] as const;
-  return named.flatMap(([setting, text]): OwnService[] => {
+  const servers = found.map((node) => ({ setting: 'queue.url', ...node }));
+  const settings = named.flatMap(([setting, text]): OwnService[] => {
     if (text === null) {
       // libpq's variables; a directory of sockets mostly stands beside a port on this machine.
       const host = process.env['PGHOSTADDR'] ?? process.env['PGHOST'] ?? 'localhost';
       return [{ setting, host: hostOf(host), port: Number(process.env['PGPORT'] ?? 5432) }];
     }
+    if (isRedisUrl(text)) return parseRedisUrl(text).nodes.map((node) => ({ setting, ...node }));
     const url = new URL(text);
     const named = url.searchParams;
     const host = named.get('hostaddr') ?? named.get('host') ?? decodeURIComponent(url.hostname);
-    const port = Number(url.port || named.get('port')) || (PORTS[url.protocol] ?? 5432);
+    const port = Number(url.port || named.get('port')) || 5432;
     return [{ setting, host: hostOf(host), port }];
   });
+  return [...settings, ...servers];
 }
 
 function hostOf(host: string): string {

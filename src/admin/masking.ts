@@ -4,6 +4,7 @@
  * a secret is not shown because it came by another way than expected.
  */
 import type { LoadedConfig } from '../config/load.ts';
+import { isSeveralRedisUrl, maskSeveral } from '../core/redisUrl.ts';
 import { MASK, Secret } from '../core/secret.ts';
 
 /** A shorter text would be found by chance in what is not secret. */
@@ -149,6 +150,7 @@ function maskedCredential(value: unknown, mask: Mask): unknown {
 
 function maskedUrlOrSecret(secret: Secret): string {
   const text = secret.reveal();
+  if (isSeveralRedisUrl(text)) return maskSeveral(text);
   if (!URL.canParse(text) || !/^(postgres|postgresql|redis|rediss):$/.test(new URL(text).protocol))
     return MASK;
   const url = new URL(text);

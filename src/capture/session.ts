@@ -2,7 +2,7 @@
  * What belongs to one replication connection: the open Transaction, what is held back of it, and the candidates
  * since the last look-up.
  */
-import { contextOf } from '../change/context.ts';
+import { type ContextOutcome, contextOf } from '../change/context.ts';
 import type { MessageSource } from '../change/messageContext.ts';
 import { type Change, TransactionReader } from '../change/transaction.ts';
 import type { Logger } from '../core/logger.ts';
@@ -29,6 +29,8 @@ export interface CaptureInstruments {
   settled(lsn: Lsn): void;
   /** @param webhook its key */
   decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void;
+  /** Transactions, or messages of one, whose context is not what it could have been. */
+  contextWas(outcome: ContextOutcome, count: number): void;
 }
 
 export interface SessionOptions extends KnownTablesOptions {
@@ -146,8 +148,12 @@ export class CaptureSession {
       this.#isPartial = false;
       this.#committedAtMs = Number(message.committedAtUs / 1_000n);
     }
-    if (message.tag === 'commit' && this.#committedAtMs !== null) {
-      this.#options.instruments?.committed(message.endLsn, this.#committedAtMs);
+    if (message.tag === 'commit') {
+      const { instruments } = this.#options;
+      if (this.#committedAtMs !== null) instruments?.committed(message.endLsn, this.#committedAtMs);
+      const { isMuted, malformed } = this.#reader.messages;
+      if (isMuted) instruments?.contextWas('muted', 1);
+      if (malformed > 0) instruments?.contextWas('malformed', malformed);
     }
     return this.#reader.accept(message, (change) => this.#intake(change));
   }
@@ -254,8 +260,9 @@ export class CaptureSession {
 
   /** The Transaction is longer than may be held back: what is known so far has to do. */
   async #releaseEarly(): Promise<void> {
-    const { log, maxHeld } = this.#options;
+    const { log, maxHeld, instruments } = this.#options;
     if (!this.#isPartial) {
+      instruments?.contextWas('partial', 1);
       log.warn(
         { xid: this.#reader.open?.xid, lookahead: maxHeld },
         'a Transaction is longer than limits.lookahead: its Events go out with what is known of it so far',

@@ -13,6 +13,13 @@ export interface Context {
 
 export const NOBODY: Context = { username: null, requestId: null };
 
+/**
+ * `partial`: a Transaction was longer than `limits.lookahead`; `muted`: it fires nothing by walhook.mute();
+ * `malformed`: a message of context was no JSON object.
+ */
+export const CONTEXT_OUTCOMES = ['partial', 'muted', 'malformed'] as const;
+export type ContextOutcome = (typeof CONTEXT_OUTCOMES)[number];
+
 /** `changed`: believed only when this Change wrote the column. `always`: whatever the row says. */
 export type Trust = 'changed' | 'always';
 

@@ -1,6 +1,8 @@
 /** The shape of what bounds and guards the queue: its section, retention, and a webhook's backlog and brake. */
 import { z } from 'zod';
-import { count, duration, identifier, secret, size, url } from './fields.ts';
+import { isRedisUrl, parseRedisUrl } from '../core/redisUrl.ts';
+import { Secret } from '../core/secret.ts';
+import { count, duration, identifier, secret, size } from './fields.ts';
 
 const DAY_MS = 86_400_000;
 const GIB = 1_073_741_824;
@@ -15,18 +17,41 @@ function encryptionKey() {
   );
 }
 
+/** A PostgreSQL's URL, or one of a Redis in its forms. */
+function queueUrl() {
+  return z
+    .string()
+    .superRefine((text, context) => {
+      const message = mistakeOf(text);
+      if (message !== null) context.addIssue({ code: 'custom', message });
+    })
+    .transform((text) => new Secret(text));
+}
+
+function mistakeOf(text: string): string | null {
+  if (isRedisUrl(text)) {
+    try {
+      parseRedisUrl(text);
+      return null;
+    } catch (error) {
+      return (error instanceof Error ? error.message : String(error)).replace(/^queue\.url: /, '');
+    }
+  }
+  if (/^postgres(ql)?:/.test(text) && URL.canParse(text)) return null;
+  return 'expected a URL that starts with redis://, rediss://, redis+sentinel://, redis+cluster:// or postgres://';
+}
+
 export const queueSchema = z.strictObject({
-  url: url(
-    ['redis:', 'rediss:', 'postgres:', 'postgresql:'],
-    'expected a URL that starts with redis://, rediss:// or postgres://',
-  ).describe('Where Deliveries wait.'),
+  url: queueUrl().describe(
+    'Where Deliveries wait: redis://, rediss:// (TLS), redis+sentinel://, redis+cluster:// or postgres://; deliveries.md has the forms.',
+  ),
   prefix: identifier('prefix').default('walhook').describe('Tells apart several walhooks on one store.'),
   same_database: z.boolean().default(false).describe('Allow a postgres:// queue in the watched database.'),
   ack_delay: z
     .union([z.literal('auto'), duration(0, 600_000)])
     .default('auto')
     .describe(
-      'How long the acknowledgement trails a flush. auto: until WAITAOF confirms it (Redis 7.2, Valkey); 2s on older Redis with AOF (30s with appendfsync no); else 0.',
+      'How long the acknowledgement trails a flush. auto: until WAITAOF confirms it (Redis 7.2, Valkey); 2s on older Redis with AOF (30s with appendfsync no); else 0. With Sentinel or Cluster a connected replica must have it too.',
     ),
   encryption_key: z
     .union([encryptionKey(), z.array(encryptionKey()).max(10)])

@@ -182,7 +182,7 @@ const catalogue = {
   WEBHOOK_UNKNOWN: {
     exit: 2,
     meaning: 'No webhook of that name is configured.',
-    remedy: 'walhook validate lists the names in the file',
+    remedy: 'use a name that walhook webhooks list tells',
   },
   WEBHOOK_INVALID: {
     exit: 1,

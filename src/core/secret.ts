@@ -1,5 +1,6 @@
 /** A value that must never be printed: it can be used on purpose and not by accident. */
 import { inspect } from 'node:util';
+import { isSeveralRedisUrl, maskSeveral } from './redisUrl.ts';
 
 export const MASK = '[secret]';
 
@@ -30,6 +31,7 @@ export class Secret {
 
 /** A URL with its credentials and query values masked, for logs and messages. */
 export function maskUrl(text: string): string {
+  if (isSeveralRedisUrl(text)) return maskSeveral(text);
   let url: URL;
   try {
     url = new URL(text);

@@ -138,6 +138,9 @@ export class Deliverer {
       (cancelled) => {
         for (const lane of this.#allLanes) lane.cancel(cancelled);
       },
+      () => {
+        this.#isInDoubt = true;
+      },
     );
     this.#isListening = true;
   }

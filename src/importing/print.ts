@@ -14,7 +14,8 @@ const DIFFERENCES: Readonly<Record<Family, readonly string[]>> = {
   netbox: [
     'payload_format: netbox keeps the names and values of NetBox 4.6 in bodies and templates.',
     'Each webhook of an event rule is a webhook of its own here.',
-    'data is the row with what models adds to it: give models what your templates read (display, url, include).',
+    'data is the row with what models adds to it: give models what your templates and conditions read (display, url, choices, include).',
+    'A condition on status.value cannot be evaluated until the model has choices for status: its Events end as failed Deliveries.',
     'Whoever writes to the database fires webhooks, not requests to the application alone.',
   ],
 };

@@ -46,6 +46,11 @@ export const metricDefinitions = {
     help: 'Changes read from the slot, by table.',
     labels: ['table'],
   },
+  walhook_capture_context_total: {
+    kind: 'counter',
+    help: 'Context that is not what it could be: Transactions longer than limits.lookahead, whose Events went out with what was known (partial), Transactions that fire nothing by walhook.mute() (muted), messages of context that were no JSON object (malformed).',
+    labels: ['outcome'],
+  },
   walhook_match_events_total: {
     kind: 'counter',
     help: 'Decisions whether a webhook fires for a Change: matched, not_matched or failed (the condition could not be evaluated).',

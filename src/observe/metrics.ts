@@ -3,6 +3,7 @@
  * exposed as text. Owns the Prometheus client.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CONTEXT_OUTCOMES, type ContextOutcome } from '../change/context.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { AttemptSample } from '../deliver/lane.ts';
@@ -40,6 +41,8 @@ export class Metrics {
     }
     this.#gauge('walhook_build_info').set({ version }, 1);
     this.#gauge('walhook_config_last_reload_successful').set(1);
+    // So that the first of them is seen to rise.
+    for (const outcome of CONTEXT_OUTCOMES) this.contextWas(outcome, 0);
     // A gauge without labels begins at 0; those of the capturing process alone are absent elsewhere.
     this.#withoutCapture();
   }
@@ -86,6 +89,10 @@ export class Metrics {
   /** Everything that ends at or before `lsn` is in the queue. */
   settled(lsn: Lsn): void {
     this.#lag.settled(lsn);
+  }
+
+  contextWas(outcome: ContextOutcome, count: number): void {
+    this.#counter('walhook_capture_context_total').inc({ outcome }, count);
   }
 
   decided(webhook: string, outcome: 'matched' | 'not_matched' | 'failed'): void {

@@ -35,6 +35,12 @@ export interface WholeJob extends StoredJob {
   readonly exchanges: string;
 }
 
+/**
+ * So much of an Event's id says where it stands in commit order: generation, LSN and index. Ids of a job rise in that,
+ * so that its first and its last tell whether another can be in it.
+ */
+export const ORDERED_LENGTH = '0badcafe-0000000000000000-00000000'.length;
+
 export interface JobScan {
   /** waiting: jobs that are not done · logged: jobs in which the log holds something. */
   readonly part: 'waiting' | 'logged';
@@ -52,6 +58,8 @@ export interface JobScan {
   /** Only jobs that wait for a retry, or only others; null: any job. */
   readonly tried: boolean | null;
   readonly taken: boolean | null;
+  /** Only jobs in whose range of Event ids one of these is, which are sorted; null: any job. */
+  readonly events: readonly string[] | null;
   /** Jobs to give back at most. */
   readonly most: number;
 }
@@ -119,6 +127,16 @@ export type OutcomeRow =
   | { readonly kind: 'ended'; readonly seq: number; readonly head: string }
   | { readonly kind: 'tried' | 'delivered'; readonly seq: number; readonly job: StoredJob };
 
+export interface Outcomes {
+  /** In no order. */
+  readonly rows: readonly OutcomeRow[];
+  /** Nothing up to here is missing in the rows, and nothing will ever be added to it; some rows may go further. */
+  readonly upTo: number;
+}
+
+/** Jobs with something logged up to a number and more after it, of which is looked at most for one page. */
+export const MAX_STRADDLING = 5_000;
+
 export interface Backend {
   /** Keys of the Webhooks that ever had a Delivery. */
   webhookKeys(): Promise<readonly string[]>;
@@ -138,8 +156,8 @@ export interface Backend {
   makeDue(jobs: readonly string[]): Promise<number>;
   /** Returns how many were there. */
   dropEntries(ids: readonly string[]): Promise<number>;
-  /** The first of each kind recorded after a place in their sequence, up to `most` of each. */
-  outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]>;
+  /** The first recorded after a place in their sequence, up to `most` of each kind. */
+  outcomesAfter(seq: number, most: number): Promise<Outcomes>;
   lastOutcome(): Promise<number>;
   sweep(retention: Retention, nowMs: number): Promise<Swept>;
 }

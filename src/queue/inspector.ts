@@ -132,18 +132,32 @@ export class Inspector implements InspectStore {
   async purge(filter: DeliveryFilter): Promise<Operated> {
     let done = 0;
     let skipped = 0;
-    // What is done of a job stands elsewhere in the log; its text goes from the job too.
+    // What is done of a job stands elsewhere; its text goes from the job too.
     const withOthers = filter.state === undefined;
     for (const part of ['waiting', 'logged'] as const) {
       for await (const items of this.#lister.jobPages(part, filter, withOthers)) {
+        if (!withOthers) await this.#blankCopies(items.map(({ summary }) => summary.id));
         const left = await this.#blank(items);
         const isCounted = (item: JobItem) => (part === 'waiting' ? !item.isDone : item.isLogged);
         done += items.filter((item) => isCounted(item) && !left.includes(item)).length;
         skipped += left.length;
       }
     }
-    for await (const ids of this.#lister.entryPages(filter)) done += await this.#backend.dropEntries(ids);
+    for await (const ids of this.#lister.entryPages(filter)) {
+      // First, so that one that is interrupted finds them again.
+      if (!withOthers) await this.#blankCopies(ids);
+      done += await this.#backend.dropEntries(ids);
+    }
     return { done, skipped };
+  }
+
+  /** The texts of Deliveries that went on elsewhere, in the jobs that they came from. */
+  async #blankCopies(ids: readonly string[]): Promise<void> {
+    for (const part of ['waiting', 'logged'] as const) {
+      for await (const items of this.#lister.pagesOf(ids, part, true)) {
+        await this.#blank(items.filter(({ isDone, isLogged }) => isDone && !isLogged));
+      }
+    }
   }
 
   async outcomes(after: string | null, limit: number): Promise<OutcomePage> {
@@ -153,7 +167,7 @@ export class Inspector implements InspectStore {
     }
     const parked = await this.#backend.parkedWebhooks();
     const most = Math.min(limit, MAX_PAGE);
-    const rows = await this.#backend.outcomesAfter(Number(after), most);
+    const { rows, upTo } = await this.#backend.outcomesAfter(Number(after), most);
     // What a job delivered at once has one number, and is given as a whole.
     const numbered = rows.flatMap((row) => {
       if (row.kind === 'ended') return [{ seq: row.seq, items: [summaryOfEntry(row.head)] }];
@@ -163,7 +177,7 @@ export class Inspector implements InspectStore {
     const items: DeliverySummary[] = [];
     let cursor = after;
     for (const one of numbered.sort((a, b) => a.seq - b.seq)) {
-      if (items.length >= most) break;
+      if (items.length >= most || one.seq > upTo) break;
       items.push(...one.items);
       cursor = String(one.seq);
     }

@@ -66,37 +66,66 @@ export class Lister {
     const entries = await this.#backend.readEntries(ids);
     const ended = entries.map(({ head }) => summaryOfEntry(head));
     const known = new Set(ended.map((summary) => summary.id));
-    const inJobs: DeliverySummary[] = [];
-    for (const id of ids.filter((one) => !known.has(one))) {
-      const found = (await this.find(id, 'waiting')) ?? (await this.find(id, 'logged'));
-      if (found !== null) inJobs.push(found.summary);
-    }
-    return { items: [...inJobs, ...ended].filter((summary) => isWanted(summary, filter)), cursor: null };
-  }
-
-  /** A Delivery in a job; `withOthers` also one that is neither waiting nor logged in it any more. */
-  async find(id: string, part: Part, withOthers = false): Promise<JobItem | null> {
-    const [, eventId, suffix] = /^(.+)-([0-9a-f]{8})$/.exec(id) ?? [];
-    const webhook = (await this.#backend.webhookKeys()).find((key) => hash8(key) === suffix);
-    if (eventId === undefined || webhook === undefined) return null;
-    const itemsOf = await this.#itemsOf(part, withOthers);
-    const scan = { ...scanOf(part, { webhook }, null, JOBS_AT_ONCE), tokens: headTokens({ eventId }) };
-    for await (const jobs of this.#scans(scan)) {
-      for (const job of jobs) {
-        const found = itemsOf(job).find((item) => item.summary.eventId === eventId);
-        if (found !== undefined) return found;
+    const inJobs = new Map<string, DeliverySummary>();
+    for (const part of ['waiting', 'logged'] as const) {
+      const left = ids.filter((id) => !known.has(id) && !inJobs.has(id));
+      for await (const items of this.pagesOf(left, part)) {
+        for (const { summary } of items) inJobs.set(summary.id, summary);
       }
     }
+    const found = ids.flatMap((id) => inJobs.get(id) ?? []);
+    return { items: [...found, ...ended].filter((summary) => isWanted(summary, filter)), cursor: null };
+  }
+
+  /** A Delivery in a job. */
+  async find(id: string, part: Part): Promise<JobItem | null> {
+    for await (const [found] of this.pagesOf([id], part)) if (found !== undefined) return found;
     return null;
+  }
+
+  /**
+   * Deliveries in jobs by their ids, all of a Webhook in one walk over its jobs; `withOthers` also those that are
+   * neither waiting nor logged there any more, as which one can be in several jobs.
+   */
+  async *pagesOf(ids: readonly string[], part: Part, withOthers = false): AsyncGenerator<JobItem[]> {
+    if (ids.length === 0) return;
+    const itemsOf = await this.#itemsOf(part, withOthers);
+    for (const [webhook, events] of await this.#byWebhook(ids)) {
+      const wanted = new Set(events);
+      const tokens = events.length === 1 ? headTokens({ eventId: events[0] }) : [];
+      const scan = { ...scanOf(part, { webhook }, null, JOBS_AT_ONCE), tokens, events: [...wanted].sort() };
+      for await (const jobs of this.#scans(scan)) {
+        const items = jobs.flatMap(itemsOf).filter(({ summary }) => wanted.has(summary.eventId));
+        if (items.length > 0) yield items;
+        if (withOthers) continue;
+        for (const { summary } of items) wanted.delete(summary.eventId);
+        if (wanted.size === 0) break;
+      }
+    }
+  }
+
+  /** Event ids by the Webhook that Delivery ids end in; of one that never was there are none. */
+  async #byWebhook(ids: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const keys = new Map((await this.#backend.webhookKeys()).map((key) => [hash8(key), key]));
+    const events = new Map<string, string[]>();
+    for (const id of ids) {
+      const [, eventId, suffix = ''] = /^(.+)-([0-9a-f]{8})$/.exec(id) ?? [];
+      const webhook = keys.get(suffix);
+      if (eventId === undefined || webhook === undefined) continue;
+      const known = events.get(webhook);
+      if (known === undefined) events.set(webhook, [eventId]);
+      else known.push(eventId);
+    }
+    return events;
   }
 
   /** Deliveries in jobs that a filter means, some hundred at a time. */
   async *jobPages(part: Part, filter: DeliveryFilter, withOthers = false): AsyncGenerator<JobItem[]> {
     if (!mayBeIn(part, filter)) return;
     if (filter.ids !== undefined) {
-      for (const id of checkedIds(filter)) {
-        const found = await this.find(id, part, withOthers);
-        if (found !== null && isWanted(found.summary, filter)) yield [found];
+      for await (const items of this.pagesOf(checkedIds(filter), part, withOthers)) {
+        const wanted = items.filter(({ summary }) => isWanted(summary, filter));
+        if (wanted.length > 0) yield wanted;
       }
       return;
     }
@@ -231,6 +260,7 @@ function scanOf(part: Part, filter: DeliveryFilter, after: string | null, most: 
     attempt: status === undefined ? null : historyToken(status),
     tried: waits === 'waiting' || waits === 'delayed' ? waits === 'delayed' : null,
     taken: waits === undefined ? null : waits === 'active',
+    events: null,
     most,
   };
 }

@@ -1,5 +1,6 @@
 /** The store that a queue URL names. */
 import type { Clock } from '../core/clock.ts';
+import { isRedisUrl } from '../core/redisUrl.ts';
 import type { Secret } from '../core/secret.ts';
 import { NO_TLS } from '../database/connect.ts';
 import type { LogPayloads } from './entry.ts';
@@ -27,8 +28,4 @@ export async function openQueue(location: QueueLocation, clock: Clock): Promise<
   const { PostgresStore } = await import('./postgres/postgresStore.ts');
   const target = { url, tls: NO_TLS, role: 'queue' as const };
   return await PostgresStore.open({ target, prefix, clock, policy });
-}
-
-export function isRedisUrl(url: string): boolean {
-  return /^rediss?:/.test(url);
 }

@@ -18,11 +18,21 @@ import type { Sealer } from './seal.ts';
 import type { WorkerStore } from './workers.ts';
 
 /** Format of what the store holds. An older daemon refuses a newer one. */
-export const STORE_FORMAT = 3;
+export const STORE_FORMAT = 4;
 
-/** Throws QUEUE_VERSION where a store is of an older format: setup brings it to this one. */
+/** Throws QUEUE_VERSION where a store is of a newer format, which this version must not touch. */
+export function refuseNewerFormat(format: number): void {
+  if (format <= STORE_FORMAT) return;
+  throw new WalhookError(
+    'QUEUE_VERSION',
+    `expected a store of format ${STORE_FORMAT} or older, found format ${format}`,
+  );
+}
+
+/** Throws QUEUE_VERSION where a store is of another format; of an older one setup brings it to this one. */
 export function requireCurrentFormat(format: number | null): void {
   if (format === null || format === STORE_FORMAT) return;
+  refuseNewerFormat(format);
   throw new WalhookError(
     'QUEUE_VERSION',
     `expected a store of format ${STORE_FORMAT}, found format ${format}`,
@@ -210,10 +220,13 @@ export interface DeliverStore extends FlowStore {
    * Calls back with the keys of Webhooks that have new work or were paused or resumed.
    *
    * @param onCancelled called with Deliveries of taken jobs that are not to be sent any more
+   * @param onReconnected called when the store may have come back with less than it had: what it says that this
+   *   process owns may be another set than what the process has
    */
   onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled?: (cancelled: CancelledInJob) => void,
+    onReconnected?: () => void,
   ): Promise<void>;
 }
 
@@ -266,5 +279,7 @@ export interface QueueStore
    * @param position a position, or the sixteen digits that one begins with
    */
   untilOnDisk(position: string): Promise<boolean>;
+  /** Servers that hold it and that its URL may not name: those that Sentinels or a Cluster led to. */
+  readonly places: readonly { readonly host: string; readonly port: number }[];
   close(): Promise<void>;
 }

@@ -56,6 +56,43 @@ export async function performSetup(
   request: SetupRequest,
   tell: (text: string) => void,
 ): Promise<void> {
+  const stop = tellNotices(client, tell);
+  try {
+    await perform(client, store, config, names, request, tell);
+  } finally {
+    stop();
+  }
+}
+
+/**
+ * Tells what the SQL of setup raises for people, such as a role that could not be made; not the server's own
+ * notices of what is there already. Returns what ends it.
+ */
+export function tellNotices(client: Client, tell: (text: string) => void): () => void {
+  const hear = ({
+    routine,
+    message,
+  }: {
+    readonly routine: string | undefined;
+    readonly message: string | undefined;
+  }) => {
+    if (routine === RAISED) tell(`note: ${message ?? ''}`);
+  };
+  client.on('notice', hear);
+  return () => client.off('notice', hear);
+}
+
+/** The server's routine for RAISE. */
+const RAISED = 'exec_stmt_raise';
+
+async function perform(
+  client: Client,
+  store: QueueStore,
+  config: Config,
+  names: Names,
+  request: SetupRequest,
+  tell: (text: string) => void,
+): Promise<void> {
   const { only } = request;
   const { state, plan } = await readPlan(client, config, names, request);
   if (plan.refused.length > 0) throw new WalhookError('SETUP_UNSAFE', plan.refused.join('; '));

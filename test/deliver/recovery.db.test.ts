@@ -3,6 +3,7 @@
  * times its pace; what the daemon does in it is what it always does. From the return on, time goes as it does.
  */
 import { Redis } from 'ioredis';
+import { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/core/clock.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -11,7 +12,7 @@ import { SILENT } from '../../src/core/logger.ts';
 import { Deliverer } from '../../src/deliver/deliverer.ts';
 import { freePort } from '../../src/demo/embeddedPostgres.ts';
 import { toBatches } from '../../src/queue/delivery.ts';
-import { isQueueMissing } from '../helpers/queue.ts';
+import { isQueueMissing, QUEUE_KINDS, type QueueKind } from '../helpers/queue.ts';
 import { openSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
 import { openStores } from '../queue/openStores.ts';
@@ -48,14 +49,33 @@ class RushedClock implements Clock {
   }
 }
 
-describe('a receiver that was down for an hour', () => {
-  it.skipIf(isQueueMissing('redis'))(
+/** What a store takes: the memory of Redis, the disk of PostgreSQL. */
+async function openGauge(kind: QueueKind, url: string) {
+  if (kind === 'redis') {
+    const redis = new Redis(url);
+    return {
+      bytes: async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]),
+      [Symbol.asyncDispose]: () => Promise.resolve(redis.disconnect()),
+    };
+  }
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  return {
+    async bytes() {
+      const sql = 'select pg_database_size(current_database())::text as bytes';
+      return Number((await client.query<{ bytes: string }>(sql)).rows[0]?.bytes);
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
+
+describe.each(QUEUE_KINDS)('a receiver that was down for an hour, from the %s queue', (kind) => {
+  it.skipIf(isQueueMissing(kind))(
     'is not flooded when it comes back: one request, then twice as many every two seconds, the oldest first',
     async () => {
-      await using stores = await openStores('redis');
-      const redis = new Redis(stores.url);
-      const redisBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]);
-      const redisBefore = await redisBytes();
+      await using stores = await openStores(kind);
+      await using gauge = await openGauge(kind, stores.url);
+      const bytesBefore = await gauge.bytes();
       const clock = new RushedClock();
       const text = 'x'.repeat(BODY_BYTES - 20);
       const { fence } = stores;
@@ -68,7 +88,7 @@ describe('a receiver that was down for an hour', () => {
         const position = { from: `pos-${i}`, to: `pos-${i + 1}` };
         await stores.store.flush({ fence, ...position, batches, failed: [], definitions: null });
       }
-      const redisGrowth = (await redisBytes()) - redisBefore;
+      const storeGrowth = (await gauge.bytes()) - bytesBefore;
       const rssBefore = process.memoryUsage().rss;
       const port = await freePort();
       const target = deliverTarget('w', `http://127.0.0.1:${port}/`, {
@@ -127,7 +147,6 @@ describe('a receiver that was down for an hour', () => {
       abort.abort();
       await running;
       const rssGrowth = process.memoryUsage().rss - rssBefore;
-      redis.disconnect();
 
       const most = (fromMs: number, toMs: number) =>
         Math.max(
@@ -146,7 +165,7 @@ describe('a receiver that was down for an hour', () => {
       const ahead = numbers.map((n, place) => n - place);
       expect(Math.max(...ahead)).toBeLessThan(500);
       // What is waiting costs the queue little more than its text, and the daemon next to nothing.
-      expect(redisGrowth).toBeLessThan(WAITING * BODY_BYTES * 2.5);
+      expect(storeGrowth).toBeLessThan(WAITING * BODY_BYTES * 2.5);
       expect(rssGrowth).toBeLessThan(64 * MIB);
     },
     180_000,

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { planHelperRights } from '../../src/setup/rolePlan.ts';
 import { configFolder } from '../helpers/command.ts';
 import { inProcess } from '../helpers/inProcess.ts';
 
@@ -91,6 +92,13 @@ describe('the stack of docker-compose.yml', () => {
     const files = mounted.filter((one) => one.startsWith('./'));
     expect(files.length).toBeGreaterThan(5);
     expect(files.filter((file) => !existsSync(new URL(`../../${file}`, import.meta.url)))).toEqual([]);
+  });
+
+  it('gives its role the rights that setup gives', () => {
+    const sql = read('examples/compose/30-role.sql');
+    const rights = planHelperRights('walhook').filter((right) => !right.startsWith('grant usage'));
+    expect(rights.length).toBeGreaterThan(1);
+    for (const right of rights) expect(sql).toContain(right.replaceAll('"', ''));
   });
 
   it('has a valid configuration', async () => {

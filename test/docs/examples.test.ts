@@ -1,5 +1,5 @@
 /** What the pages show works: configurations are valid, their rule tests hold, commands and links exist. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -72,13 +72,45 @@ describe('a link', () => {
   });
 });
 
+const folders = readdirSync(new URL('../../src', import.meta.url), { withFileTypes: true }).flatMap(
+  (entry) => (entry.isDirectory() ? [entry.name] : []),
+);
+
+describe('README.md', () => {
+  it.each(pages().filter((page) => page !== 'README.md'))('leads to %s', (page) => {
+    expect(pageText('README.md')).toContain(`](${page}`);
+  });
+
+  it('is short', () => {
+    expect(pageText('README.md').split('\n').length).toBeLessThanOrEqual(150);
+  });
+});
+
 describe('a file of the project', () => {
   it.each(pages())('that %s names is there', (page) => {
-    const named = pageText(page).matchAll(/`((?:src|test|examples|sql)\/[\w./-]*\w)\/?`/g);
+    const named = pageText(page).matchAll(/`((?:src|test|examples|sql|bench|assets)\/[\w./-]*\w)\/?`/g);
     const files = Array.from(named, ([, path]) => path ?? '');
     expect(files.filter((path) => !existsSync(new URL(`../../${path}`, import.meta.url)))).toEqual([]);
   });
+
+  it.each(pages())('that %s names without its folder is in src or test', (page) => {
+    const named = pageText(page).matchAll(/`(\w+(?:\.\w+)*\.ts)`/g);
+    expect(Array.from(named, ([, name]) => name ?? '').filter((name) => !sources.has(name))).toEqual([]);
+  });
+
+  it.each(folders)('src/%s stands on the page for contributors', (folder) => {
+    expect(pageText('docs/architecture.md')).toContain(`\`src/${folder}`);
+  });
 });
+
+/** Names of all files of src and test. */
+const sources = new Set(
+  ['src', 'test'].flatMap((folder) =>
+    readdirSync(new URL(`../../${folder}`, import.meta.url), { recursive: true, withFileTypes: true }).map(
+      ({ name }) => name,
+    ),
+  ),
+);
 
 /** Whether command and options exist. Arguments may be left out: the text speaks of the command. */
 function isKnown(words: readonly string[]): boolean {

@@ -2,9 +2,12 @@
  * Reference pages that are written by the code they describe. `npm run docs` writes them anew;
  * without it a page that has fallen behind is a failure.
  */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { configShape } from '../../src/config/schema.ts';
 import { errorCatalogue } from '../../src/core/errors.ts';
+import { STORE_FORMAT } from '../../src/queue/store.ts';
+import { packageVersion } from '../../src/version.ts';
 import { configurationPage } from './configurationPage.ts';
 
 const EXIT = {
@@ -45,6 +48,14 @@ describe('docs/errors.md', () => {
 describe('docs/configuration.md', () => {
   it('has every key with its type, default and meaning', async () => {
     await expect(configurationPage(configShape())).toMatchFileSnapshot('../../docs/configuration.md');
+  });
+});
+
+describe('CHANGELOG.md', () => {
+  it('names the version and the format of the queue that setup brings it to', () => {
+    const text = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
+    expect(text).toContain(`## ${packageVersion()}`);
+    expect(text).toContain(`the queue (format ${STORE_FORMAT})`);
   });
 });
 

@@ -1,7 +1,17 @@
 /** What bounds the queue, and the Gaps that tell of it: what both stores promise. */
 import { describe, expect, it } from 'vitest';
 import type { Backlog, Gap } from '../../src/queue/gaps.ts';
-import { deliveriesAt, deliveryAt, FAILURE, isStoreMissing, prepareStore, STORE_KINDS } from './stores.ts';
+import {
+  attempt,
+  DELIVERED,
+  deliveriesAt,
+  deliveryAt,
+  FAILURE,
+  isStoreMissing,
+  prepareStore,
+  reports,
+  STORE_KINDS,
+} from './stores.ts';
 
 const GIB = 2 ** 30;
 const bound = (more: Partial<Backlog>) => ({
@@ -81,6 +91,47 @@ describe.each(STORE_KINDS)('the bounds of the %s queue', (kind) => {
     expect(gaps.every((gap) => gap.kind === 'dropped')).toBe(true);
     expect(gaps.at(-1)?.firstId).toBe(idOf(1));
     expect(gaps[0]?.lastId).toBe(idOf(26));
+  });
+
+  it.skipIf(isSkipped)('drop the rest of a batch that is partly delivered, and keep what was', async () => {
+    await using queue = await prepareStore(kind);
+    const { store } = queue;
+    await queue.flush({ w: deliveriesAt(1, 25) });
+    const [job] = await queue.claim('w');
+    const claimed = job ?? expect.fail('nothing to take');
+    const delivered = reports(claimed, DELIVERED, attempt()).slice(0, 10);
+    await store.report('p1', delivered);
+    await store.release('p1', [claimed]);
+    expect(await queue.flush({ w: deliveriesAt(26, 40) }, bound({ max: 15, rule: 'drop_oldest' }))).toBe(
+      'done',
+    );
+    const bytes = deliveriesAt(26, 40).reduce((sum, one) => sum + Buffer.byteLength(one.json), 0);
+    expect((await store.counts()).get('w')).toMatchObject({
+      waiting: 15,
+      active: 0,
+      delivered: 10,
+      skippedTotal: 15,
+      bytes,
+    });
+    expect(await store.gaps()).toMatchObject([
+      { kind: 'dropped', webhook: 'w', firstId: idOf(11), lastId: idOf(25), models: { thing: 15 } },
+    ]);
+    const left = (await store.deliveries.list({}, { limit: 100, cursor: null })).items;
+    const placesIn = (state: string) =>
+      left.filter((item) => item.state === state).map((item) => item.committedAtMs / 1_000);
+    expect([placesIn('delivered').length, placesIn('waiting').length]).toEqual([10, 15]);
+    expect(Math.max(...placesIn('delivered'))).toBe(10);
+    expect(Math.min(...placesIn('waiting'))).toBe(26);
+    const jobs = await queue.claim('w');
+    expect(jobs.flatMap((one) => one.deliveries)).toEqual(deliveriesAt(26, 40));
+  });
+
+  it.skipIf(isSkipped)('drop the oldest of a row, and the next of it goes on', async () => {
+    await using queue = await prepareStore(kind);
+    const inRow = (place: number) => deliveryAt(place, { rows: ['a'] });
+    await queue.flush({ w: [inRow(1), inRow(2)] });
+    await queue.flush({ w: [inRow(3)] }, bound({ max: 2, rule: 'drop_oldest' }));
+    expect((await queue.claim('w')).flatMap((one) => one.deliveries.map(({ key }) => key))).toEqual(['2']);
   });
 
   it.skipIf(isSkipped)('hold the stream where that is wished: nothing is stored', async () => {

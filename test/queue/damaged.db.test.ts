@@ -115,5 +115,10 @@ describe.each(STORE_KINDS)('a damaged job of the %s queue', (kind) => {
     await damage(queue, 'head', (text) => text.replace('"v":1', '"v":2'));
     await expect(queue.claim('w')).rejects.toMatchObject({ code: 'QUEUE_VERSION' });
     expect((await queue.store.counts()).get('w')).toMatchObject({ active: 1, failed: 0 });
+    // Given back by who cannot read it, it is there for a process of the newer version.
+    await queue.store.recover('p1', []);
+    expect((await queue.store.counts()).get('w')).toMatchObject({ active: 0, waiting: 1, failed: 0 });
+    await damage(queue, 'head', (text) => text.replace('"v":2', '"v":1'));
+    expect((await queue.claim('w', 'p2'))[0]?.deliveries).toEqual([deliveryAt(1)]);
   });
 });

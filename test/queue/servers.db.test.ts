@@ -10,6 +10,7 @@ import { openQueue } from '../../src/queue/open.ts';
 import type { QueueStore } from '../../src/queue/store.ts';
 import { deliveries } from '../deliver/webhooks.ts';
 import { type LocalRedis, openLocalRedis } from '../helpers/redisServer.ts';
+import { openRedisCluster } from '../helpers/redisSets.ts';
 import { tlsPath } from '../helpers/tls.ts';
 import { until } from '../helpers/until.ts';
 
@@ -95,6 +96,56 @@ describe.skipIf(NO_REDIS)('a cluster', () => {
     await store.close();
     a.disconnect();
     b.disconnect();
+  });
+});
+
+describe.skipIf(NO_REDIS)('a slot that is moving to another node', () => {
+  it('takes no operation by half: each is refused as a whole, and works again afterwards', async () => {
+    await using cluster = await openRedisCluster();
+    const store = await openQueue({ url: () => cluster.url(), prefix: 'walhook' }, systemClock);
+    await store.initialise(INSTALLATION, 'pos-0');
+    const fence = await store.takeFence();
+    const flush = async (from: string, to: string) => {
+      const batches = [...toBatches('w', deliveries(3, 1_000)), ...toBatches('x', deliveries(2, 1_000))];
+      return await store.flush({ fence, from, to, batches, failed: [], definitions: null });
+    };
+    await flush('pos-0', 'pos-1');
+    await store.heartbeat('p', 10_000);
+    const request = { webhook: 'w', process: 'p', maxJobs: 1, nowMs: 2_000 };
+    const [job] = (await store.claim(request)).jobs;
+    if (job === undefined) throw new Error('nothing was claimed');
+    const owner = await cluster.ownerOf('{walhook}:store');
+    const [source, target] = [cluster.admin(owner), cluster.admin((owner + 1) % 3)];
+    const slot = Number(await source.call('CLUSTER', 'KEYSLOT', '{walhook}:store'));
+    const dump = async () => {
+      const keys = (await source.keys('*')).sort();
+      return await Promise.all(
+        keys.map(async (key) => [key, (await source.dumpBuffer(key))?.toString('hex')]),
+      );
+    };
+    const before = await dump();
+    await target.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(await source.call('CLUSTER', 'MYID')));
+    await source.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(await target.call('CLUSTER', 'MYID')));
+    const outcome = { kind: 'retry', attempts: 1, dueMs: 5_000 } as const;
+    const reports = [
+      { job, index: 0, outcome: { kind: 'delivered' } as const, isLast: false },
+      { job, index: 1, outcome, isLast: false },
+    ];
+    const refused = { code: 'QUEUE_UNREACHABLE', message: expect.stringContaining('moves to another node') };
+    await expect(store.report('p', reports)).rejects.toMatchObject(refused);
+    await expect(flush('pos-1', 'pos-2')).rejects.toMatchObject(refused);
+    await expect(store.claim({ ...request, webhook: 'x' })).rejects.toMatchObject(refused);
+    await expect(store.release('p', [job])).rejects.toMatchObject(refused);
+    await expect(store.pause('x')).rejects.toMatchObject(refused);
+    await expect(store.deliveries.cancel({ webhook: 'x' }, 1)).rejects.toMatchObject(refused);
+    expect(await dump()).toEqual(before);
+    await source.call('CLUSTER', 'SETSLOT', slot, 'STABLE');
+    await target.call('CLUSTER', 'SETSLOT', slot, 'STABLE');
+    await store.report('p', reports);
+    expect((await store.counts()).get('w')).toMatchObject({ delivered: 1, delayed: 1, active: 1 });
+    await store.close();
+    source.disconnect();
+    target.disconnect();
   });
 });
 

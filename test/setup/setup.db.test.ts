@@ -12,6 +12,7 @@ import { Catalog } from '../../src/represent/catalog.ts';
 import { checkDatabase } from '../../src/setup/check.ts';
 import { checkBinding, SCHEMA_VERSION } from '../../src/setup/installation.ts';
 import { ident } from '../../src/setup/names.ts';
+import { tellNotices } from '../../src/setup/perform.ts';
 import { deliveries } from '../deliver/webhooks.ts';
 import { configFolder } from '../helpers/command.ts';
 import { testRelation } from '../helpers/rows.ts';
@@ -41,6 +42,18 @@ async function session({ database }: Fixture, user?: string): Promise<Client> {
 }
 
 describe('setup', () => {
+  it('tells what its SQL raises for people, and no other notice', async () => {
+    await using of = await openFixture();
+    const told: string[] = [];
+    const stop = tellNotices(of.client, (text) => told.push(text));
+    await of.client.query(
+      "drop table if exists nowhere; do $$ begin raise notice 'no role was made'; end $$",
+    );
+    stop();
+    await of.client.query("do $$ begin raise notice 'too late'; end $$");
+    expect(told).toEqual(['note: no role was made']);
+  });
+
   it('makes publication, schema, slot and binding, and run finds nothing to object to', async () => {
     await using of = await openFixture();
     await of.client.query(

@@ -17,7 +17,8 @@ const MAX_UNKNOWN = 5;
 
 type Op = Test['op'] | ChangeOp;
 
-const OPS: readonly Op[] = [
+/** What `op` may be. */
+export const OPS: readonly Op[] = [
   'eq',
   'gt',
   'gte',

@@ -1,5 +1,5 @@
 /** Listing and operating on Deliveries in PostgreSQL, one statement each. */
-import type { EntryScan, JobScan } from '../backend.ts';
+import { type EntryScan, type JobScan, ORDERED_LENGTH } from '../backend.ts';
 import type { DeliveryFilter } from '../inspect.ts';
 import { isInQueue, leavingQueue, unlog } from './batchStatements.ts';
 import { ENTRY_BYTES, ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
@@ -48,6 +48,13 @@ export function scanJobs(q: string, scan: JobScan): Query {
     where.add(`strpos(${scan.part === 'waiting' ? 'history' : 'records'}, ?) > 0`, scan.attempt);
   }
   for (const token of scan.tokens) where.add('strpos(head, ?) > 0', token);
+  if (scan.events !== null) {
+    const ordered = (column: string) => `(left(${column}, ${ORDERED_LENGTH}) collate "C")`;
+    where.add(
+      `exists (select from unnest(?::text[]) as e where ${ordered('e')} between ${ordered('first_id')} and ${ordered('last_id')})`,
+      [...scan.events],
+    );
+  }
   if (scan.taken !== null) where.add(scan.taken ? 'owner is not null' : 'owner is null');
   const limit = where.value(scan.most);
   return {
@@ -104,6 +111,8 @@ export interface Operations {
   readonly makeDue: string;
   readonly dropEntries: string;
   readonly outcomes: string;
+  readonly straddling: string;
+  readonly numbering: string;
   readonly sweepOld: string;
   readonly sweepDelivered: string;
   readonly sweepExchanges: string;
@@ -248,6 +257,18 @@ export function operationsFor(q: string): Operations {
         union all
         (select 'delivered', j.seq::text, '', ${JOB_COLUMNS} from ${q}.job j where j.logged <> 0 and j.seq > $1 order by j.seq limit $2)
       ) as outcomes`,
+
+    // $1 number, $2 most. A job stands at its newest number: those with something logged up to $1 and more after it.
+    straddling: `
+      select j.seq::text as number, ${JOB_COLUMNS}
+      from (select * from ${q}.job where logged <> 0 and seq > $1 order by seq limit $2) as j
+      where nullif(split_part(j.records, ' ', 1), '')::bigint <= $1`,
+
+    // Transactions that have drawn a number and have not ended: they hold this lock until then.
+    numbering: `
+      select virtualtransaction as id from pg_locks
+      where locktype = 'relation' and relation = '${q}.outcome'::regclass and mode = 'RowExclusiveLock'
+        and database = (select oid from pg_database where datname = current_database())`,
 
     // $1 state, $2 ended before, $3 most to drop
     sweepOld: dropEntries(

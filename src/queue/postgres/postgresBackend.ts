@@ -1,19 +1,22 @@
 /** Jobs and entries in PostgreSQL, for listing and operating on Deliveries. */
 import type { QueryResultRow } from 'pg';
-import type {
-  Backend,
-  BlankItem,
-  CancelItem,
-  EntryScan,
-  JobScan,
-  OutcomeRow,
-  RequeueItem,
-  Scan,
-  StoredEntry,
-  StoredJob,
-  WholeEntry,
-  WholeJob,
+import {
+  type Backend,
+  type BlankItem,
+  type CancelItem,
+  type EntryScan,
+  type JobScan,
+  MAX_STRADDLING,
+  type OutcomeRow,
+  type Outcomes,
+  type RequeueItem,
+  type Scan,
+  type StoredEntry,
+  type StoredJob,
+  type WholeEntry,
+  type WholeJob,
 } from '../backend.ts';
+import { summaryOfEntry } from '../entry.ts';
 import type { DeliveryFilter, Retention, Swept } from '../inspect.ts';
 import type { Orphan, OrphanStore } from '../orphans.ts';
 import { entryParameters } from './entries.ts';
@@ -52,6 +55,12 @@ export class PostgresBackend implements Backend, OrphanStore {
   readonly #schema: string;
   readonly #run: RunQuery;
   readonly #sql: Operations;
+  /** All up to `upTo` can be seen; all up to `next` when the transactions that are `awaited` have ended. */
+  #settled: { readonly upTo: number; readonly next: number; readonly awaited: ReadonlySet<string> } = {
+    upTo: 0,
+    next: 0,
+    awaited: new Set(),
+  };
 
   constructor(schema: string, run: RunQuery) {
     this.#schema = schema;
@@ -166,17 +175,44 @@ export class PostgresBackend implements Backend, OrphanStore {
     return await this.#count(this.#sql.dropEntries, [ids]);
   }
 
-  async outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]> {
-    const rows = await this.#run<{ kind: OutcomeRow['kind']; number: string; entry: string } & JobRow>(
-      this.#sql.outcomes,
-      [seq, most],
-    );
-    return rows.map((row): OutcomeRow => {
+  async outcomesAfter(seq: number, most: number): Promise<Outcomes> {
+    const settled = await this.#settledUpTo();
+    if (settled <= seq) return { rows: [], upTo: settled };
+    type Row = { kind: OutcomeRow['kind']; number: string; entry: string } & JobRow;
+    const found = await this.#run<Row>(this.#sql.outcomes, [seq, most]);
+    const rows = found.map((row): OutcomeRow => {
       const { kind, number, entry: head } = row;
       return kind === 'ended'
         ? { kind, seq: Number(number), head }
         : { kind, seq: Number(number), job: storedJob(row) };
     });
+    const upTo = Math.min(settled, readUpTo(rows, most));
+    const more = await this.#run<{ number: string } & JobRow>(this.#sql.straddling, [upTo, MAX_STRADDLING]);
+    const straddling = more.map((row) => ({
+      kind: 'delivered' as const,
+      seq: Number(row.number),
+      job: storedJob(row),
+    }));
+    const again = new Set(straddling.map((row) => row.job.id));
+    const others = rows.filter((row) => row.kind !== 'delivered' || !again.has(row.job.id));
+    return { rows: [...others, ...straddling], upTo };
+  }
+
+  /**
+   * A number up to which all outcomes can be seen: numbers are drawn before their transactions end, and these may
+   * end in another order. Those that had drawn one when the last number was looked up are waited for, from call
+   * to call.
+   */
+  async #settledUpTo(): Promise<number> {
+    const last = await this.lastOutcome();
+    const numbering = await this.#run<{ id: string }>(this.#sql.numbering);
+    const ids = new Set(numbering.map(({ id }) => id));
+    if (ids.size === 0) {
+      this.#settled = { upTo: last, next: last, awaited: ids };
+    } else if ([...this.#settled.awaited].every((id) => !ids.has(id))) {
+      this.#settled = { upTo: this.#settled.next, next: last, awaited: ids };
+    }
+    return this.#settled.upTo;
   }
 
   async lastOutcome(): Promise<number> {
@@ -255,6 +291,17 @@ export class PostgresBackend implements Backend, OrphanStore {
     const rows = await this.#run<{ n: number | null }>(text, values);
     return rows[0]?.n ?? 0;
   }
+}
+
+/** Up to where nothing is missing in the first `most` of each kind. An entry says its state, each a kind here. */
+function readUpTo(rows: readonly OutcomeRow[], most: number): number {
+  const byKind = new Map<string, number[]>();
+  for (const row of rows) {
+    const kind = row.kind === 'ended' ? `ended ${summaryOfEntry(row.head).state}` : row.kind;
+    byKind.set(kind, [...(byKind.get(kind) ?? []), row.seq]);
+  }
+  const full = [...byKind.values()].filter((numbers) => numbers.length >= most);
+  return Math.min(Number.POSITIVE_INFINITY, ...full.map((numbers) => Math.max(...numbers)));
 }
 
 function storedJob(row: JobRow): StoredJob {

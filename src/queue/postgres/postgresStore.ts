@@ -39,6 +39,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  refuseNewerFormat,
   requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
@@ -83,6 +84,7 @@ const INVALID_SCHEMA = '3F000';
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
+  readonly places = [];
   readonly deliveries: Inspector;
   readonly #options: PostgresStoreOptions;
   readonly #policy: LogPolicy;
@@ -143,12 +145,7 @@ export class PostgresStore implements QueueStore {
     });
     const row = rows[0];
     if (row === undefined) return null;
-    if (row.format > STORE_FORMAT) {
-      throw new WalhookError(
-        'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older in schema ${this.#schema}, found format ${row.format}`,
-      );
-    }
+    refuseNewerFormat(row.format);
     return {
       installation: row.installation,
       position: row.position,
@@ -340,6 +337,7 @@ export class PostgresStore implements QueueStore {
   async onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
+    onReconnected: () => void = () => undefined,
   ): Promise<void> {
     const listeners = { onWork: callback, onCancelled };
     const client = await connect(this.#options.target, { query_timeout: ANSWER_TIMEOUT_MS });
@@ -353,7 +351,7 @@ export class PostgresStore implements QueueStore {
     // While there is no listener, polling finds the work; then listening starts anew.
     client.once('end', () => {
       this.#listeners.delete(client);
-      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled);
+      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled, onReconnected);
     });
     this.#listeners.add(client);
   }
@@ -362,7 +360,10 @@ export class PostgresStore implements QueueStore {
     while (!this.#isClosed) {
       await this.#options.clock.sleep(1_000);
       try {
-        if (!this.#isClosed) await this.onWake(...listeners);
+        if (this.#isClosed) return;
+        await this.onWake(...listeners);
+        const [, , onReconnected] = listeners;
+        onReconnected?.();
         return;
       } catch {
         // The polling that goes on meanwhile reports that the store is gone.

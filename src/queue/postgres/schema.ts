@@ -84,7 +84,6 @@ alter table ${schema}.job
 alter table ${schema}.job alter column payload set storage external;
 alter table ${schema}.job alter column head set storage external;
 
-create index if not exists job_ready on ${schema}.job (webhook, due_ms, id) where owner is null;
 create index if not exists job_owner on ${schema}.job (owner) where owner is not null;
 create index if not exists job_place on ${schema}.job (last_ms, id);
 create index if not exists job_tried on ${schema}.job (tried) where tried is not null;

@@ -4,7 +4,7 @@ import { leavingQueue } from './batchStatements.ts';
 import { ENTRY_COLUMNS, entryArrays, writeEntries } from './entries.ts';
 import { openGaps } from './gaps.ts';
 import { reportAll, reportDelivered } from './reportStatement.ts';
-import { isFirstOfItsRows } from './rowStatements.ts';
+import { findBehind, isFirstOfItsRows } from './rowStatements.ts';
 
 const UNDECIDED_LIST = UNDECIDED.map((reason) => `'${reason}'`).join(', ');
 /** Entries that one flush looks at; a store that holds more is brought within its bound by several. */
@@ -58,29 +58,50 @@ export function statementsFor(q: string): Statements {
       batch as (
         select * from judged where exists (select from guard) and not (is_over and rule = 'overflow')
       ),
+      ${findBehind(q)},
       job as (
-        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b, place)
+        insert into ${q}.job (webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b, place, behind)
         select webhook, size, bytes, first_id, last_id, last_ms, head, payload, row_a, row_b,
-          case when row_a is not null then nextval('${q}.job_turn') end
-        from (select * from batch order by place) as ordered
+          case when row_a is not null then nextval('${q}.job_turn') end, what
+        from (select * from batch left join behind using (place) order by place) as ordered
       ),
       excess as (
         select webhook, max(after - max) as n, max(after_bytes - max_bytes) as bytes
         from batch where is_over group by webhook
       ),
-      dropped as (
-        delete from ${q}.job j using (
-          select o.id, sum(o.size) over older - o.size as before, sum(o.bytes) over older - o.bytes as before_bytes,
-            e.n, e.bytes
+      doomed as (
+        select * from (
+          select o.*, e.n, e.bytes as excess_bytes, sum(o.left_n) over older - o.left_n as before,
+            sum(o.left_bytes) over older - o.left_bytes as before_bytes
           from excess e
           cross join lateral (
-            select id, size - bit_count(done::bit(32)) as size, bytes from ${q}.job
-            where webhook = e.webhook and owner is null and logged = 0 order by last_ms, id limit 500
+            select id, webhook, head, done, attempts, logged, last_ms, size - bit_count(done::bit(32)) as left_n,
+              -- Bytes of what was done already were counted off before.
+              case when done = 0 then bytes else (
+                select coalesce(sum(coalesce(d.one ->> 'b', d.one ->> 'n')::bigint), 0)
+                from jsonb_array_elements(head::jsonb -> 'd') with ordinality as d (one, n)
+                where (done >> (d.n::int - 1)) & 1 = 0
+              ) end as left_bytes
+            from ${q}.job
+            where webhook = e.webhook and owner is null order by last_ms, id limit 500
           ) as o
-          window older as (partition by e.webhook order by o.id)
-        ) as o
-        where j.id = o.id and j.owner is null and (o.before < o.n or o.before_bytes < o.bytes)
-        returning j.webhook, j.head, j.done, j.attempts
+          window older as (partition by e.webhook order by o.last_ms, o.id)
+        ) as summed
+        where before < n or before_bytes < excess_bytes
+      ),
+      emptied as (
+        delete from ${q}.job j using doomed d
+        where j.id = d.id and j.owner is null and j.done = d.done and j.logged = 0
+        returning j.id
+      ),
+      left_logged as (
+        update ${q}.job j set done = (1 << j.size) - 1, ${leavingQueue('j', 'true')} from doomed d
+        where j.id = d.id and j.owner is null and j.done = d.done and j.logged = d.logged and j.logged <> 0
+        returning j.id
+      ),
+      dropped as (
+        select webhook, head, done, attempts from doomed
+        where id in (select id from emptied union all select id from left_logged)
       ),
       missed as (
         select 'overflow' as kind, j.webhook, d.one, j.place * 32 + d.n as place, 0 as bytes
@@ -189,7 +210,8 @@ export function statementsFor(q: string): Statements {
       ),
       picked as (
         select id from ${q}.job j
-        where webhook = $1 and owner is null and due_ms <= $4 and not (select is_paused from state)
+        where webhook = $1 and owner is null and behind is null and due_ms <= $4
+          and not (select is_paused from state)
           and ${isFirstOfItsRows(q, 'j')}
         order by due_ms, id limit $3
         for update skip locked
@@ -217,7 +239,7 @@ export function statementsFor(q: string): Statements {
       select state.is_paused, t.id::text, t.attempts, t.done, t.head, t.payload, t.history, t.bodies,
         (
           select min(due_ms) from ${q}.job
-          where webhook = $1 and owner is null and id not in (select id from picked)
+          where webhook = $1 and owner is null and behind is null and id not in (select id from picked)
         )::text as next_due_ms
       from state left join taken t on true
       order by t.due_ms, t.id`,
@@ -233,16 +255,19 @@ export function statementsFor(q: string): Statements {
     // $1 now. Walks from webhook to webhook by the index instead of over every job.
     dueWebhooks: `
       with recursive next (webhook) as (
-        select min(webhook) from ${q}.job where owner is null
+        select min(webhook) from ${q}.job where owner is null and behind is null
         union all
-        select (select min(j.webhook) from ${q}.job j where j.owner is null and j.webhook > next.webhook)
+        select (
+          select min(j.webhook) from ${q}.job j
+          where j.owner is null and j.behind is null and j.webhook > next.webhook
+        )
         from next where next.webhook is not null
       )
       select n.webhook
       from next n
       left join ${q}.webhook w on w.key = n.webhook
       where n.webhook is not null and w.is_paused is not true and exists (
-        select from ${q}.job j where j.webhook = n.webhook and j.owner is null and j.due_ms <= $1
+        select from ${q}.job j where j.webhook = n.webhook and j.owner is null and j.behind is null and j.due_ms <= $1
       )`,
 
     counts: `

@@ -1,16 +1,31 @@
 /** Listing and operating on Deliveries in Redis, one Lua script each. Keys and helpers: see scripts.ts. */
+import { MAX_STRADDLING, ORDERED_LENGTH } from '../backend.ts';
 import { COMMON, GAPS } from './scripts.ts';
 
 /**
  * p, set of places, `(place` or `+`, least `at` or '', most to give back, most to look at, taken: 1, 0 or '',
  * first commit before (ms) or '', field with Attempts or '', what it holds, retried: 1, 0 or '',
- * n, n tokens → [place to go on below or '', 11 fields of each job…]
+ * n, n tokens, m, m places of Events in commit order, sorted → [place to go on below or '', 11 fields of each job…]
  */
 export const SCAN_JOBS = `${COMMON}
 local set, below, since, most, budget, taken = p .. arg(), arg(), arg(), tonumber(arg()), tonumber(arg()), arg()
 local till, field, token, tried = tonumber(arg()), arg(), arg(), arg()
 local tokens = {}
 for i = 1, tonumber(arg()) do tokens[i] = arg() end
+local events = {}
+for i = 1, tonumber(arg()) do events[i] = arg() end
+-- Whether one of the Events can be in a job.
+local function is_in_range(id)
+  local ends = call('HMGET', p .. 'job:' .. id, 'first_id', 'last_id')
+  if not ends[1] or not ends[2] then return true end
+  local first, last = string.sub(ends[1], 1, ${ORDERED_LENGTH}), string.sub(ends[2], 1, ${ORDERED_LENGTH})
+  local low, high = 1, #events + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if events[middle] < first then low = middle + 1 else high = middle end
+  end
+  return events[low] ~= nil and events[low] <= last
+end
 local lowest = '-'
 if since ~= '' then lowest = '[' .. since end
 local members = call('ZREVRANGEBYLEX', set, below, lowest, 'LIMIT', 0, budget)
@@ -30,6 +45,7 @@ for i, member in ipairs(members) do
   for _, token in ipairs(tokens) do
     matches = matches and string.find(head, token, 1, true)
   end
+  if matches and #events > 0 then matches = is_in_range(id) end
   if matches then
     local j = call('HMGET', p .. 'job:' .. id, 'webhook', 'attempts', 'due', 'done', 'size', 'history', 'logged', 'records')
     local is_taken = 1
@@ -286,20 +302,29 @@ settle()
 return total
 `;
 
-/** p, after, most → (ended | tried | delivered, number, head, 11 fields of the job) …, in no order */
+/**
+ * p, after, most → up to which number, (ended | tried | delivered, number, head, 11 fields of the job) …, in no
+ * order. A job stands at its newest number: those with something logged up to that number and more after it are
+ * looked for.
+ */
 export const OUTCOMES = `${COMMON}
 local after, most = '(' .. arg(), arg()
-local result, n = {}, 0
+local up_to = tonumber(call('GET', p .. 'log_seq') or 0)
+local result, n = { 0 }, 1
+local function first_of(set)
+  local found = call('ZRANGEBYSCORE', p .. set, after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+  if #found == 2 * most and #found > 0 then up_to = math.min(up_to, tonumber(found[#found])) end
+  return found
+end
 for _, state in ipairs({ 'delivered', 'failed', 'cancelled' }) do
-  local found = call('ZRANGEBYSCORE', p .. 'end:' .. state, after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+  local found = first_of('end:' .. state)
   for i = 1, #found, 2 do
     result[n + 1], result[n + 2], result[n + 3] = 'ended', found[i + 1], call('HGET', p .. 'log', found[i])
     for j = 4, 14 do result[n + j] = '' end
     n = n + 14
   end
 end
-local function jobs(kind, set)
-  local found = call('ZRANGEBYSCORE', p .. set, after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+local function jobs(kind, found)
   for i = 1, #found, 2 do
     local id = found[i]
     local j = call('HMGET', p .. 'job:' .. id, 'at', 'webhook', 'attempts', 'due', 'done', 'size', 'head', 'history',
@@ -314,8 +339,16 @@ local function jobs(kind, set)
     end
   end
 end
-jobs('tried', 'tried')
-jobs('delivered', 'end:batch')
+jobs('tried', first_of('tried'))
+local batches = first_of('end:batch')
+local later = '(' .. (batches[#batches] or string.sub(after, 2))
+local more = call('ZRANGEBYSCORE', p .. 'end:batch', later, '+inf', 'WITHSCORES', 'LIMIT', 0, ${MAX_STRADDLING})
+for i = 1, #more, 2 do
+  local first = tonumber(string.match(call('HGET', p .. 'job:' .. more[i], 'records') or '', '^%d+'))
+  if first and first <= up_to then batches[#batches + 1], batches[#batches + 2] = more[i], more[i + 1] end
+end
+jobs('delivered', batches)
+result[1] = up_to
 return result
 `;
 

@@ -1,17 +1,19 @@
 /** Jobs and entries in Redis, for listing and operating on Deliveries. */
-import type {
-  Backend,
-  BlankItem,
-  CancelItem,
-  EntryScan,
-  JobScan,
-  OutcomeRow,
-  RequeueItem,
-  Scan,
-  StoredEntry,
-  StoredJob,
-  WholeEntry,
-  WholeJob,
+import {
+  type Backend,
+  type BlankItem,
+  type CancelItem,
+  type EntryScan,
+  type JobScan,
+  ORDERED_LENGTH,
+  type OutcomeRow,
+  type Outcomes,
+  type RequeueItem,
+  type Scan,
+  type StoredEntry,
+  type StoredJob,
+  type WholeEntry,
+  type WholeJob,
 } from '../backend.ts';
 import type { DeliveryFilter, Retention, Swept } from '../inspect.ts';
 import type { Orphan, OrphanStore } from '../orphans.ts';
@@ -72,6 +74,8 @@ export class RedisBackend implements Backend, OrphanStore {
       scan.tried === null ? '' : Number(scan.tried),
       scan.tokens.length,
       ...scan.tokens,
+      scan.events?.length ?? 0,
+      ...(scan.events ?? []).map((id) => id.slice(0, ORDERED_LENGTH)),
     ])) as Answer;
     const [next, ...fields] = answer;
     return { items: rows(fields, 11).map(storedJob), next: next === '' ? null : String(next) };
@@ -179,13 +183,14 @@ export class RedisBackend implements Backend, OrphanStore {
     return Number(await this.#redis.script(DROP_ENTRIES, ids));
   }
 
-  async outcomesAfter(seq: number, most: number): Promise<readonly OutcomeRow[]> {
-    const answer = (await this.#redis.script(OUTCOMES, [seq, most])) as Answer;
-    return rows(answer, 14).map(([kind, number, head, ...job]): OutcomeRow => {
+  async outcomesAfter(seq: number, most: number): Promise<Outcomes> {
+    const [upTo, ...answer] = (await this.#redis.script(OUTCOMES, [seq, most])) as Answer;
+    const found = rows(answer, 14).map(([kind, number, head, ...job]): OutcomeRow => {
       const seq = Number(number);
       if (kind === 'ended') return { kind, seq, head: String(head) };
       return { kind: kind === 'tried' ? 'tried' : 'delivered', seq, job: storedJob(job) };
     });
+    return { rows: found, upTo: Number(upTo) };
   }
 
   async lastOutcome(): Promise<number> {

@@ -1,18 +1,10 @@
 /** How the store speaks to Redis: scripts by their digest, and errors with a code. */
 import { createHash } from 'node:crypto';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { WalhookError } from '../../core/errors.ts';
 import { maskUrl } from '../../core/secret.ts';
 import type { Entry } from '../entry.ts';
-
-export interface RedisLocation {
-  /** Read anew at each reconnect, because a password file may have changed. */
-  readonly url: () => string;
-  readonly prefix: string;
-}
-
-/** How long a command may take; Redis answers in microseconds unless it is gone. */
-const COMMAND_TIMEOUT_MS = 10_000;
+import type { RedisServers } from './redisServers.ts';
 
 export type Argument = string | number;
 
@@ -21,13 +13,13 @@ export class RedisCall {
   readonly prefix: string;
   readonly channel: string;
   readonly #redis: Redis;
-  readonly #location: RedisLocation;
+  readonly #servers: RedisServers;
   readonly #digests = new Map<string, string>();
 
-  constructor(location: RedisLocation, redis: Redis) {
-    this.#location = location;
+  constructor(servers: RedisServers, redis: Redis, prefix: string) {
+    this.#servers = servers;
     this.#redis = redis;
-    this.prefix = `{${location.prefix}}:`;
+    this.prefix = `{${prefix}}:`;
     this.channel = `${this.prefix}wake`;
   }
 
@@ -51,55 +43,9 @@ export class RedisCall {
     try {
       return await command(this.#redis, this.prefix);
     } catch (error) {
-      // The slot of a cluster has gone to another node, or what was the primary may only be read now.
-      if (follows(this.#redis, error)) this.#redis.disconnect(true);
-      throw unreachable(error, this.#location);
+      if (this.#servers.follow(this.#redis, error)) this.#redis.disconnect(true);
+      throw unreachable(error, this.#servers.url());
     }
-  }
-}
-
-/**
- * Whether another server is the one to ask from now on: that which a cluster names, for all keys of a walhook are
- * on one node. The client connects there the next time.
- */
-export function follows(client: Redis, error: unknown): boolean {
-  const moved = /^MOVED \d+ (.*):(\d+)$/.exec(error instanceof Error ? error.message : '');
-  if (moved === null) return false;
-  const [, host = '', port = ''] = moved;
-  // Without a host it is that of the node which says so.
-  if (host !== '') client.options.host = host.replace(/^\[(.*)\]$/, '$1');
-  client.options.port = Number(port);
-  return true;
-}
-
-/** @param isLasting reconnects, for as long as it is not closed */
-export function newClient(location: RedisLocation, isLasting: boolean): Redis {
-  const client = new Redis(location.url(), {
-    lazyConnect: true,
-    // A command waits for nobody: whoever sent it decides what a missing store means.
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: 5_000,
-    retryStrategy: (times: number) => (isLasting ? Math.min(100 * 2 ** times, 2_000) : null),
-  });
-  // Without a listener a lost connection would print a stack trace; commands report it.
-  client.on('error', () => undefined);
-  client.on('close', () => Object.assign(client.options, credentialsOf(location.url())));
-  return client;
-}
-
-/** Nothing where the text is no URL at present, e.g. while the file of a password is being replaced. */
-function credentialsOf(text: string): { username?: string; password?: string } {
-  try {
-    const { username, password } = new URL(text);
-    return {
-      ...(username === '' ? {} : { username: decodeURIComponent(username) }),
-      ...(password === '' ? {} : { password: decodeURIComponent(password) }),
-    };
-  } catch {
-    return {};
   }
 }
 
@@ -107,14 +53,12 @@ function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }
 
-export function unreachable(error: unknown, location: RedisLocation): WalhookError {
+export function unreachable(error: unknown, url: string): WalhookError {
   if (error instanceof WalhookError) return error;
   const text = error instanceof Error ? error.message.split('\n')[0] : String(error);
-  return new WalhookError(
-    'QUEUE_UNREACHABLE',
-    `expected a Redis at ${maskUrl(location.url())}, found: ${text}`,
-    { cause: error },
-  );
+  return new WalhookError('QUEUE_UNREACHABLE', `expected a Redis at ${maskUrl(url)}, found: ${text}`, {
+    cause: error,
+  });
 }
 
 /** A time as it stands in the sets of places. */

@@ -3,7 +3,6 @@
  * publish and subscribe.
  */
 import type { Redis } from 'ioredis';
-import { WalhookError } from '../../core/errors.ts';
 import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
@@ -35,6 +34,7 @@ import {
   type QueueCounts,
   type QueueStore,
   type Report,
+  refuseNewerFormat,
   requireCurrentFormat,
   STORE_FORMAT,
   type StoreState,
@@ -44,16 +44,8 @@ import type { Worker } from '../workers.ts';
 import { SWAP_FLOW } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
-import {
-  type Argument,
-  entryArguments,
-  follows,
-  hexMs,
-  newClient,
-  RedisCall,
-  type RedisLocation,
-  unreachable,
-} from './redisCall.ts';
+import { type Argument, entryArguments, hexMs, RedisCall, unreachable } from './redisCall.ts';
+import { RedisServers } from './redisServers.ts';
 import {
   CLAIM,
   ENQUEUE,
@@ -67,23 +59,37 @@ import {
   RELEASE,
   REPORT,
 } from './scripts.ts';
-import { durabilityOf, readFacts, unsuitable, warnings } from './suitability.ts';
+import {
+  durabilityOf,
+  hasReplica,
+  type RedisFacts,
+  readFacts,
+  unsuitable,
+  warnings,
+  withReplica,
+} from './suitability.ts';
 
-export interface RedisStoreOptions extends RedisLocation {
+export interface RedisStoreOptions {
+  /** Read anew at each reconnect, because a password file may have changed. */
+  readonly url: () => string;
+  readonly prefix: string;
   /** What the log keeps and how it is sealed; default: everything, in the clear. */
   readonly policy?: LogPolicy;
 }
 
-/** How long the server may take to sync what was written; shorter than a command may take. */
-const WAITAOF_TIMEOUT_MS = 5_000;
+/** How long the server may take to sync or replicate what was written; shorter than a command may take. */
+const CONFIRM_TIMEOUT_MS = 5_000;
 /** How long closing may wait for a server that does not answer. */
 const CLOSE_TIMEOUT_MS = 1_000;
+/** How long opening a connection may take, whichever servers are asked on the way. */
+const CONNECT_MS = 10_000;
 
 export class RedisStore implements QueueStore {
   readonly kind = 'redis';
   readonly deliveries: Inspector;
   readonly #options: RedisStoreOptions;
   readonly #policy: LogPolicy;
+  readonly #servers: RedisServers;
   readonly #backend: RedisBackend;
   readonly #client: Redis;
   readonly #redis: RedisCall;
@@ -91,41 +97,38 @@ export class RedisStore implements QueueStore {
   readonly #subscribers: Redis[] = [];
   #confirming: Redis | null = null;
   #confirmer: RedisCall | null = null;
+  /** As {@link durability} found it. */
+  #hasWaitaof = false;
 
-  private constructor(options: RedisStoreOptions, client: Redis) {
+  private constructor(options: RedisStoreOptions, servers: RedisServers, client: Redis) {
     this.#options = options;
+    this.#servers = servers;
     this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#client = client;
-    this.#redis = new RedisCall(options, client);
+    this.#redis = new RedisCall(servers, client, options.prefix);
     this.#backend = new RedisBackend(this.#redis);
     this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
   /** Connects once, to report what is wrong, and to the node of a cluster that has our keys. Throws QUEUE_UNREACHABLE. */
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
-    const client = newClient(options, false);
-    let said: unknown = null;
-    client.on('error', (error: unknown) => {
-      said = error;
-    });
-    try {
-      await client.connect();
-      await client.hlen(`{${options.prefix}}:store`).catch((error: unknown) => {
-        if (!follows(client, error)) throw error;
-      });
-    } catch (error) {
-      // What went wrong with the connection, where there is such a thing, says more than that it is closed.
-      throw unreachable(said ?? error, options);
-    } finally {
-      client.disconnect();
+    const servers = new RedisServers(options.url);
+    for (let left = servers.tries; left > 0; left -= 1) {
+      try {
+        await probe(servers, options.prefix);
+        break;
+      } catch (error) {
+        if (left === 1) throw unreachable(error, options.url());
+        servers.skip();
+      }
     }
-    const lasting = newClient(options, true);
-    aim(lasting, client);
-    await lasting.connect().catch((error: unknown) => {
-      lasting.disconnect();
-      throw unreachable(error, options);
-    });
-    return new RedisStore(options, lasting);
+    const lasting = servers.newClient(true);
+    await connect(lasting, servers);
+    return new RedisStore(options, servers, lasting);
+  }
+
+  get places(): RedisServers['places'] {
+    return this.#servers.places;
   }
 
   get sealer(): Sealer {
@@ -139,12 +142,7 @@ export class RedisStore implements QueueStore {
       string | undefined
     >;
     if (installation === undefined || position === undefined) return null;
-    if (Number(format) > STORE_FORMAT) {
-      throw new WalhookError(
-        'QUEUE_VERSION',
-        `expected a store of format ${STORE_FORMAT} or older under ${this.#redis.prefix}, found format ${format}`,
-      );
-    }
+    refuseNewerFormat(Number(format));
     return {
       installation: JSON.parse(installation) as Installation,
       position,
@@ -284,16 +282,17 @@ export class RedisStore implements QueueStore {
   async onWake(
     callback: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
+    onReconnected: () => void = () => undefined,
   ): Promise<void> {
-    const subscriber = newClient(this.#options, true);
-    aim(subscriber, this.#client);
+    const subscriber = this.#servers.newClient(true);
     this.#subscribers.push(subscriber);
     const listeners = { onWork: callback, onCancelled };
     subscriber.on('message', (_channel: string, message: string) =>
       hearWake(message, this.#sender, listeners),
     );
-    await subscriber.connect();
+    await connect(subscriber, this.#servers);
     await subscriber.subscribe(this.#redis.channel);
+    this.#client.on('ready', onReconnected);
   }
 
   async counts(): Promise<ReadonlyMap<string, QueueCounts>> {
@@ -397,8 +396,13 @@ export class RedisStore implements QueueStore {
   }
 
   async durability(): Promise<Durability> {
-    const info = await this.#redis.call((redis) => redis.info());
-    const facts = readFacts(info);
+    const facts = readFacts(await this.#redis.call((redis) => redis.info()));
+    const ofServer = await this.#durabilityOfServer(facts);
+    this.#hasWaitaof = ofServer.isConfirmed;
+    return this.#servers.isFailingOver ? withReplica(ofServer) : ofServer;
+  }
+
+  async #durabilityOfServer(facts: RedisFacts): Promise<Durability> {
     if (!facts.hasAof) return durabilityOf(facts, '', false);
     const [, appendfsync = ''] = await this.#redis
       .call((redis) => redis.config('GET', 'appendfsync') as Promise<string[]>)
@@ -417,19 +421,17 @@ export class RedisStore implements QueueStore {
     // What waits on a connection waits for WAITAOF too: it has one of its own.
     const confirmer = this.#confirmer ?? (await this.#newConfirmer());
     if ((await confirmer.script(MARK, [position])) !== 1) return false;
-    const answer = await confirmer.call((redis) => redis.call('WAITAOF', 1, 0, WAITAOF_TIMEOUT_MS));
+    if (this.#servers.isFailingOver && !(await isReplicated(confirmer))) return false;
+    if (!this.#hasWaitaof) return true;
+    const answer = await confirmer.call((redis) => redis.call('WAITAOF', 1, 0, CONFIRM_TIMEOUT_MS));
     return Number((answer as unknown[])[0]) >= 1;
   }
 
   async #newConfirmer(): Promise<RedisCall> {
-    const client = newClient(this.#options, true);
-    aim(client, this.#client);
+    const client = this.#servers.newClient(true);
     this.#confirming = client;
-    await client.connect().catch((error: unknown) => {
-      client.disconnect();
-      throw unreachable(error, this.#options);
-    });
-    this.#confirmer = new RedisCall(this.#options, client);
+    await connect(client, this.#servers);
+    this.#confirmer = new RedisCall(this.#servers, client, this.#options.prefix);
     return this.#confirmer;
   }
 
@@ -444,10 +446,56 @@ export class RedisStore implements QueueStore {
   }
 }
 
-/** Lets a new connection go where another one has found the keys. */
-function aim(client: Redis, { options: { host, port } }: Redis): void {
-  if (host !== undefined) client.options.host = host;
-  if (port !== undefined) client.options.port = port;
+/**
+ * Whether a replica has what this connection wrote, so that it is there after a failover: one is enough, for the
+ * replica that has most is promoted. Where none is connected there is none to wait for.
+ */
+async function isReplicated(confirmer: RedisCall): Promise<boolean> {
+  if (!hasReplica(await confirmer.call((redis) => redis.info('replication')))) return true;
+  return (await confirmer.call((redis) => redis.wait(1, CONFIRM_TIMEOUT_MS))) >= 1;
+}
+
+/** Connects where the keys are, and leaves nothing open. Throws what went wrong. */
+async function probe(servers: RedisServers, prefix: string): Promise<void> {
+  const client = servers.newClient(false);
+  let said: unknown = null;
+  let saidBySentinel: unknown = null;
+  client.on('error', (error: unknown) => {
+    said = error;
+  });
+  client.on('sentinelError', (error: unknown) => {
+    saidBySentinel = error;
+  });
+  try {
+    await client.connect();
+    await client.hlen(`{${prefix}}:store`).catch((error: unknown) => {
+      if (!servers.follow(client, error)) throw error;
+    });
+    await servers.learn(client);
+  } catch (error) {
+    // What went wrong with the connection, where there is such a thing, says more than that it is closed.
+    if (servers.kind === 'sentinel') said = (await servers.askSentinel()) ?? saidBySentinel ?? said;
+    throw said ?? error;
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** Opens a lasting connection. Throws QUEUE_UNREACHABLE, also where Sentinels would be asked forever. */
+async function connect(client: Redis, servers: RedisServers): Promise<void> {
+  const late = new Error('no server was found in time');
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), CONNECT_MS);
+  });
+  try {
+    await Promise.race([client.connect(), timeout]);
+  } catch (error) {
+    client.disconnect();
+    throw unreachable(error, servers.url());
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function claimedJob(

@@ -5,7 +5,7 @@
  *
  *   p store              hash    format, installation, position, fence, definitions, marks
  *   p note               hash    key → text: who captures, how far a replay is
- *   p seq                string  last job id
+ *   p seq                string  last job id: microseconds since 1970, or one more than the one before
  *   p webhooks           set     keys of Webhooks that have counters
  *   p due                zset    Webhook → when its next job is due (ms; 0: at once)
  *   p count:WEBHOOK      hash    counters, is_paused, is_braked, is_parked
@@ -43,6 +43,12 @@ local p = ARGV[1]
 local at = 1
 local function arg() at = at + 1 return ARGV[at] end
 local call = redis.call
+-- While its slot moves to another node of a Cluster, a script would fail in its middle, at the first key that is
+-- there no more or not yet. It fails here, before it has written anything.
+local moving = redis.pcall('EXISTS', p .. 'none')
+if type(moving) == 'table' and moving.err then
+  return redis.error_reply('TRYAGAIN the slot of ' .. p .. ' moves to another node')
+end
 ${ROWS}
 local counts = {}
 local function count(w, field, n)
@@ -82,8 +88,20 @@ local function settle()
     for i = 1, #list, 2000 do call('HSET', p .. hash, unpack(list, i, math.min(i + 1999, #list))) end
   end
 end
+-- Ids rise with the server's clock: those of jobs that a crash or a failover took away must not be given again, for
+-- whoever has such a job in hand still would report it done, and the new one with it.
+local is_raised = false
+local function next_id()
+  if not is_raised then
+    is_raised = true
+    local time = call('TIME')
+    local now = time[1] * 1000000 + time[2]
+    if tonumber(call('GET', p .. 'seq') or 0) < now then call('SET', p .. 'seq', string.format('%.0f', now)) end
+  end
+  return string.format('%016.0f', call('INCR', p .. 'seq'))
+end
 local function add_job(w, time, due, attempts, size, bytes, first, last, head, events, history, bodies)
-  local id = string.format('%016d', call('INCR', p .. 'seq'))
+  local id = next_id()
   call('HSET', p .. 'job:' .. id, 'webhook', w, 'at', time, 'due', due, 'attempts', attempts, 'size', size,
     'bytes', bytes, 'done', 0, 'first_id', first, 'last_id', last, 'head', head, 'events', events)
   if history ~= '' then

@@ -80,3 +80,13 @@ export function warnings(facts: RedisFacts): string[] {
     ? []
     : ['the append-only file is off: what waits is lost in a crash of Redis; CONFIG SET appendonly yes'];
 }
+
+/** Of a server that a replica may follow after: what is acknowledged must have reached one. */
+export function withReplica(ofServer: Durability): Durability {
+  return { ...ofServer, isConfirmed: true, note: `${ofServer.note}; and when a connected replica has it` };
+}
+
+/** @param info the answer to INFO with the section replication */
+export function hasReplica(info: string): boolean {
+  return /^slave\d+:.*\bstate=online\b/m.test(info);
+}
