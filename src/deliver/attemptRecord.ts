@@ -2,15 +2,8 @@
  * What the log keeps of an Attempt: the request with its secrets masked, the response as far as it was read.
  * Pure. It masks what is named like a credential and every occurrence of the Webhook's own secrets.
  */
-import { isUtf8 } from 'node:buffer';
-import type { IncomingHttpHeaders } from 'node:http';
 import { MASK, type Secret } from '../core/secret.ts';
-import {
-  type AttemptRecord,
-  MAX_LOGGED_RESPONSE_BYTES,
-  type ReceivedResponse,
-  type SentRequest,
-} from '../queue/attempt.ts';
+import type { AttemptRecord, ReceivedResponse, SentRequest } from '../queue/attempt.ts';
 import { type AttemptResult, describe } from './outcome.ts';
 import type { PreparedRequest, RequestShape } from './request.ts';
 
@@ -37,6 +30,7 @@ type RecordedShape = Pick<RequestShape, 'secrets' | 'confidential' | 'body'>;
 export function attemptRecorder({ secrets, confidential = [], body }: RecordedShape): RecordAttempt {
   const mask = maskerOf([...secrets, ...confidential]);
   const isEvent = body === null;
+  const maskedOf = responseMasker(mask);
   return (request, result, { startedMs, durationMs }) => {
     const isAnswered = result.kind === 'response';
     const isSuccess = isAnswered && result.status >= 200 && result.status < 300;
@@ -49,7 +43,7 @@ export function attemptRecorder({ secrets, confidential = [], body }: RecordedSh
       error: said.reason,
       detail: said.detail === null ? null : mask(said.detail),
       request: request === null ? null : sentRequest(request, mask, isEvent),
-      response: isAnswered ? maskedResponse(result.response ?? null, mask) : null,
+      response: isAnswered && result.response !== undefined ? maskedOf(result.response) : null,
     };
   };
 }
@@ -61,14 +55,16 @@ function rounded(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** A receiver may say what it was sent. */
-function maskedResponse(response: ReceivedResponse | null, mask: Mask): ReceivedResponse | null {
-  if (response === null || mask === NOTHING_TO_MASK) return response;
-  const { headers, body } = response;
-  return {
-    ...response,
-    headers: headers.map(([name, value]) => [name, mask(value)] as const),
-    body: body === null ? null : mask(body),
+/** A receiver may say what it was sent. An answer that is that of the Attempt before stays the same object. */
+function responseMasker(mask: Mask): (response: ReceivedResponse) => ReceivedResponse {
+  if (mask === NOTHING_TO_MASK) return (response) => response;
+  let last: { readonly response: ReceivedResponse; readonly masked: ReceivedResponse } | null = null;
+  return (response) => {
+    if (last?.response === response) return last.masked;
+    const headers = response.headers.map((header) => maskedHeader(header, mask));
+    const masked = { ...response, headers, body: response.body === null ? null : mask(response.body) };
+    last = { response, masked };
+    return masked;
   };
 }
 
@@ -76,15 +72,22 @@ function sentRequest(request: PreparedRequest, mask: Mask, isEvent: boolean): Se
   return {
     method: request.method,
     url: mask(maskQuery(request.origin + request.path)),
-    headers: request.headers.map(([name, value]) => [
-      name,
-      isCredential(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value),
-    ]),
+    headers: request.headers.map((header) => maskedHeader(header, mask)),
     // Without a template the body is the Event, which the Delivery holds already.
     body: isEvent ? null : mask(request.body.toString('utf8')),
     bodyIs: isEvent ? 'event' : 'whole',
     bodyBytes: request.body.length,
   };
+}
+
+/** The same header where there is nothing to mask: most are, and they are held until they are recorded. */
+function maskedHeader(
+  header: readonly [name: string, value: string],
+  mask: Mask,
+): readonly [name: string, value: string] {
+  const [name, value] = header;
+  const masked = isCredential(name) && !OWN_SIGNATURES.has(name.toLowerCase()) ? MASK : mask(value);
+  return masked === value ? header : [name, masked];
 }
 
 /** Names of headers and query parameters whose values are credentials, whatever they hold. */
@@ -107,7 +110,8 @@ const PLAIN_NAMES = new Set([
   'vary',
 ]);
 
-function isCredential(name: string): boolean {
+/** Whether a header or query parameter of this name holds a credential. */
+export function isCredential(name: string): boolean {
   return !PLAIN_NAMES.has(name) && CREDENTIAL_NAME.test(name);
 }
 
@@ -142,43 +146,4 @@ function maskerOf(secrets: readonly Secret[]): Mask {
     .sort((a, b) => b.length - a.length);
   if (values.length === 0) return NOTHING_TO_MASK;
   return (text) => values.reduce((masked, value) => masked.replaceAll(value, MASK), text);
-}
-
-/** @param isTruncated there was more than was read */
-export function receivedResponse(
-  headers: IncomingHttpHeaders,
-  chunks: readonly Buffer[],
-  isTruncated: boolean,
-): ReceivedResponse {
-  const list: (readonly [string, string])[] = [];
-  for (const name in headers) {
-    const value = headers[name];
-    if (value === undefined) continue;
-    const isMasked = isCredential(name);
-    for (const one of typeof value === 'string' ? [value] : value) list.push([name, isMasked ? MASK : one]);
-  }
-  const [first] = chunks;
-  const bytes = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-  return { headers: list, ...readableBody(bytes.subarray(0, MAX_LOGGED_RESPONSE_BYTES), isTruncated) };
-}
-
-function readableBody(
-  bytes: Buffer,
-  isTruncated: boolean,
-): Pick<ReceivedResponse, 'body' | 'encoding' | 'isTruncated'> {
-  const more = isTruncated || bytes.length >= MAX_LOGGED_RESPONSE_BYTES;
-  // A decoder costs more than all the rest: it is made only where a character may be cut in two at the bound.
-  const body = more ? decodedStart(bytes) : isUtf8(bytes) ? bytes.toString('utf8') : null;
-  return body === null
-    ? { body: bytes.toString('base64'), encoding: 'base64', isTruncated: more }
-    : { body, encoding: 'utf8', isTruncated: more };
-}
-
-/** Of bytes that go on, without the character that is cut in two at the end; null where they are no UTF-8. */
-function decodedStart(bytes: Buffer): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
-  } catch {
-    return null;
-  }
 }

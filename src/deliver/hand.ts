@@ -49,11 +49,14 @@ export class Hand {
   }
 
   take(claimed: ClaimedJob): void {
-    const open = claimed.deliveries.flatMap((_, index) => ((claimed.done >> index) & 1 ? [] : [index]));
-    const job: OpenJob = { claimed, left: open.length, inFlight: 0, isDropped: false };
+    const job: OpenJob = { claimed, left: 0, inFlight: 0, isDropped: false };
     this.#jobs.set(claimed.id, job);
     const list = claimed.attempts > 0 ? this.#retries : this.#first;
-    for (const index of open) list.push({ job, index });
+    for (let index = 0; index < claimed.deliveries.length; index += 1) {
+      if ((claimed.done >> index) & 1) continue;
+      job.left += 1;
+      list.push({ job, index });
+    }
   }
 
   /**

@@ -369,17 +369,22 @@ export class Lane {
     const startedMs = clock.monotonic();
     const startedAtMs = clock.now();
     const { claimed } = item.job;
-    const { result, request } = await this.#try(claimed, item.index);
+    const made = this.#make(claimed, item.index, startedAtMs);
+    const request = 'kind' in made ? null : made;
+    const result = await ('kind' in made
+      ? made
+      : send(this.#transport, made, this.#target.timeoutMs, abortSignal));
     if (result.kind === 'response') failpoint.reach('after_response');
     // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
     const isMade = !(abortSignal.aborted && result.kind === 'timeout');
     const { isLast, isReturned } = this.#hand.end(item, isMade);
     this.#places.ended(clock.monotonic() - startedMs, clock.monotonic(), this.#burden());
     if (isMade) {
-      const outcome = this.#outcomeOf(claimed, item.index, result);
+      const nowMs = clock.now();
+      const outcome = this.#outcomeOf(claimed, item.index, result, nowMs);
       const durationMs = clock.monotonic() - startedMs;
       this.#tell(claimed, item.index, outcome, durationMs);
-      this.#count(claimed, item.index, outcome, durationMs);
+      this.#count(claimed, item.index, outcome, durationMs, nowMs);
       const attempt = this.#record(request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
       if (asksToPause(result, this.#target.retry)) this.#pause();
@@ -387,7 +392,7 @@ export class Lane {
       if (isTelling && this.#gate.observe(result, isProbe)) await this.#judge(result, isProbe);
     }
     if (isReturned) this.#release([claimed]);
-    for (const resolve of this.#whenSent.splice(0)) resolve();
+    if (this.#whenSent.length > 0) for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pumpWhenFree();
   }
 
@@ -401,23 +406,19 @@ export class Lane {
     else this.#pump();
   }
 
-  #count(job: ClaimedJob, index: number, { kind: outcome }: Outcome, durationMs: number): void {
-    const { clock, onAttempt } = this.#options;
-    const now = clock.now();
-    const ageMs = now - (job.deliveries[index]?.committedAtMs ?? now);
-    onAttempt?.({ webhook: this.#target.key, outcome, durationMs, ageMs });
+  #count(job: ClaimedJob, index: number, outcome: Outcome, durationMs: number, nowMs: number): void {
+    const ageMs = nowMs - (job.deliveries[index]?.committedAtMs ?? nowMs);
+    this.#options.onAttempt?.({ webhook: this.#target.key, outcome: outcome.kind, durationMs, ageMs });
   }
 
   #report(report: Parameters<Reporter['add']>[0]): void {
+    const { reporter } = this.#options;
     // The row's next Delivery is free only when it is recorded.
-    const isAwaited = this.#target.ordering === 'row';
-    const recorded = this.#options.reporter.add(report, isAwaited);
-    if (isAwaited) void recorded.then(() => this.wake());
+    if (this.#target.ordering === 'row') reporter.add(report, () => this.wake());
+    else reporter.add(report);
   }
 
-  #outcomeOf(job: ClaimedJob, index: number, result: AttemptResult): Outcome {
-    const { clock } = this.#options;
-    const nowMs = clock.now();
+  #outcomeOf(job: ClaimedJob, index: number, result: AttemptResult, nowMs: number): Outcome {
     return decide(result, this.#target.retry, {
       attempts: job.attempts + 1,
       ageMs: nowMs - (job.deliveries[index]?.committedAtMs ?? 0),
@@ -433,21 +434,16 @@ export class Lane {
     if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
   }
 
-  async #try(
-    job: ClaimedJob,
-    index: number,
-  ): Promise<{ readonly result: AttemptResult; readonly request: PreparedRequest | null }> {
-    const { clock, userAgent, abortSignal } = this.#options;
+  /** The request for a Delivery, or why none could be made. */
+  #make(job: ClaimedJob, index: number, nowMs: number): PreparedRequest | AttemptResult {
     const delivery = job.deliveries[index];
-    let request: PreparedRequest;
     try {
       if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
-      const isResend = job.isResend === true;
-      request = this.#prepare(delivery, { nowMs: clock.now(), userAgent, isResend });
+      const { userAgent } = this.#options;
+      return this.#prepare(delivery, { nowMs, userAgent, isResend: job.isResend === true });
     } catch (error) {
-      return { result: unsendable(error), request: null };
+      return unsendable(error);
     }
-    return { result: await send(this.#transport, request, this.#target.timeoutMs, abortSignal), request };
   }
 
   /** The receiver says that its address is gone: the Webhook rests until somebody looks at it. */

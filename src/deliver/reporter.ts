@@ -36,9 +36,11 @@ export interface ReporterOptions {
 interface Waiting {
   readonly report: Report;
   readonly sinceMs: number;
-  readonly settle: () => void;
-  readonly settled: Promise<void>;
+  /** Called when it is recorded, or given up. Hardly ever does anybody wait. */
+  whenSettled: readonly (() => void)[];
 }
+
+const NOBODY: readonly (() => void)[] = [];
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -57,27 +59,21 @@ export class Reporter {
 
   /** Jobs of which every outcome is known, and the last of them not recorded yet. */
   get finishing(): string[] {
-    return [...this.#underWay, ...this.#waiting].flatMap(({ report }) =>
-      report.isLast ? [report.job.id] : [],
-    );
+    return [...lastOfJobs(this.#underWay), ...lastOfJobs(this.#waiting)];
   }
 
-  /**
-   * Resolves when the outcome is recorded, or its recording was given up.
-   *
-   * @param isUrgent something waits for it
-   */
-  add(report: Report, isUrgent = false): Promise<void> {
-    let settle: () => void = () => undefined;
-    const settled = new Promise<void>((resolve) => {
-      settle = resolve;
+  /** @param whenSettled called when the outcome is recorded, or its recording was given up; it is recorded soon */
+  add(report: Report, whenSettled?: () => void): void {
+    const isUrgent = whenSettled !== undefined;
+    this.#waiting.push({
+      report,
+      sinceMs: this.#options.clock.monotonic(),
+      whenSettled: isUrgent ? [whenSettled] : NOBODY,
     });
-    this.#waiting.push({ report, sinceMs: this.#options.clock.monotonic(), settle, settled });
     if (isUrgent || this.#waiting.length >= ENOUGH) this.#hurry();
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
-    return settled;
   }
 
   /**
@@ -85,9 +81,17 @@ export class Reporter {
    * for what is added meanwhile, which under load never ends.
    */
   async recorded(): Promise<void> {
-    const until = [...this.#underWay, ...this.#waiting].map(({ settled }) => settled);
-    if (until.length > 0) this.#hurry();
-    await Promise.all(until);
+    const until = [...this.#underWay, ...this.#waiting];
+    if (until.length === 0) return;
+    this.#hurry();
+    await new Promise<void>((resolve) => {
+      let left = until.length;
+      const settled = () => {
+        left -= 1;
+        if (left === 0) resolve();
+      };
+      for (const one of until) one.whenSettled = [...one.whenSettled, settled];
+    });
   }
 
   /** Resolves when everything added is recorded, or the recording was given up. */
@@ -142,9 +146,9 @@ export class Reporter {
       this.#underWay = waiting;
       await this.#record(waiting.map(({ report }) => report));
       this.#underWay = [];
-      for (const { settle } of waiting) settle();
+      settle(waiting);
     }
-    for (const { settle } of this.#waiting.splice(0)) settle();
+    settle(this.#waiting.splice(0));
   }
 
   async #record(reports: readonly Report[]): Promise<void> {
@@ -177,12 +181,22 @@ export class Reporter {
   }
 }
 
+function settle(waiting: readonly Waiting[]): void {
+  for (const { whenSettled } of waiting) for (const settled of whenSettled) settled();
+}
+
+function lastOfJobs(waiting: readonly Waiting[]): Set<string> {
+  const ids = new Set<string>();
+  for (const { report } of waiting) if (report.isLast) ids.add(report.job.id);
+  return ids;
+}
+
 /** What is to be reported: failures and retries, what ends its job, and what waits since a time or longer. */
 function split(
   waiting: readonly Waiting[],
   sinceMs: number,
 ): { readonly due: readonly Waiting[]; readonly rest: readonly Waiting[] } {
-  const finished = new Set(waiting.flatMap(({ report }) => (report.isLast ? [report.job.id] : [])));
+  const finished = lastOfJobs(waiting);
   const due: Waiting[] = [];
   const rest: Waiting[] = [];
   for (const one of waiting) {

@@ -76,6 +76,7 @@ export function requestMaker(shape: RequestShape): PrepareRequest {
   const urlOf = rendering(shape.url, (text) => checkedUrl(shape, text));
   const customOf = shape.headers === null ? () => NO_HEADERS : rendering(shape.headers, parseHeaders);
   const idOf = deliveryIds(shape.key);
+  const leadingOf = leadingHeaders(shape);
   return (delivery, moment) => {
     const payload = needsScope || shape.body === null ? formatPayload(delivery, shape.format) : '';
     const scope = needsScope ? templateScope(delivery, shape.name, payload) : {};
@@ -84,25 +85,27 @@ export function requestMaker(shape: RequestShape): PrepareRequest {
     const body = Buffer.from(text, 'utf8');
     const id = idOf(delivery.eventId);
     const timestamp = Math.floor(moment.nowMs / 1_000);
-    return {
-      method: shape.method,
-      origin: url.origin,
-      path: url.path,
-      headers: [
-        ...leadingHeaders(shape, url, customOf(scope), moment.userAgent),
-        ['webhook-id', id],
-        ['webhook-timestamp', String(timestamp)],
-        ...(moment.isResend === true ? [['webhook-resend', '1'] as const] : []),
-        ...(delivery.isTest === true ? [['webhook-test', '1'] as const] : []),
-        ...(isReplay(delivery) ? [['webhook-replay', '1'] as const] : []),
-        ...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body),
-      ],
-      body,
-    };
+    const headers: Header[] = [
+      ...leadingOf(url, customOf(scope), moment.userAgent),
+      ['webhook-id', id],
+      ['webhook-timestamp', String(timestamp)],
+    ];
+    if (moment.isResend === true) headers.push(RESEND);
+    if (delivery.isTest === true) headers.push(TEST);
+    if (isReplay(delivery)) headers.push(REPLAY);
+    if (shape.secrets.length > 0) {
+      headers.push(...signatureHeaders(shape.signature, shape.secrets, id, timestamp, body));
+    }
+    return { method: shape.method, origin: url.origin, path: url.path, headers, body };
   };
 }
 
-const NO_HEADERS: readonly (readonly [name: string, value: string])[] = [];
+type Header = readonly [name: string, value: string];
+
+const RESEND: Header = ['webhook-resend', '1'];
+const TEST: Header = ['webhook-test', '1'];
+const REPLAY: Header = ['webhook-replay', '1'];
+const NO_HEADERS: readonly Header[] = [];
 
 /** Renders a template and reads what it gives; of one without tags, once. */
 function rendering<T>(template: Template, read: (text: string) => T): (scope: JsonObject) => T {
@@ -124,21 +127,29 @@ function checkedUrl(shape: RequestShape, text: string): RequestUrl {
   );
 }
 
-/** What custom headers name is theirs to say. */
-function leadingHeaders(
-  { contentType }: RequestShape,
-  { authorization }: RequestUrl,
-  custom: readonly (readonly [name: string, value: string])[],
-  userAgent: string,
-): (readonly [name: string, value: string])[] {
-  const own: (readonly [string, string])[] = [
-    ['Content-Type', contentType],
-    ['User-Agent', userAgent],
-  ];
-  if (authorization !== null) own.push(['Authorization', authorization]);
-  if (custom.length === 0) return own;
-  const overridden = new Set(custom.map(([name]) => name.toLowerCase()));
-  return [...own.filter(([name]) => !overridden.has(name.toLowerCase())), ...custom];
+/**
+ * The headers before walhook's own; what custom headers name is theirs to say. Where nothing in them is rendered
+ * anew they are the same list in every request.
+ */
+function leadingHeaders({ contentType }: RequestShape) {
+  let last: {
+    readonly url: RequestUrl;
+    readonly custom: readonly Header[];
+    readonly userAgent: string;
+    readonly headers: readonly Header[];
+  } | null = null;
+  return (url: RequestUrl, custom: readonly Header[], userAgent: string): readonly Header[] => {
+    if (last?.url === url && last.custom === custom && last.userAgent === userAgent) return last.headers;
+    const own: Header[] = [
+      ['Content-Type', contentType],
+      ['User-Agent', userAgent],
+    ];
+    if (url.authorization !== null) own.push(['Authorization', url.authorization]);
+    const overridden = new Set(custom.map(([name]) => name.toLowerCase()));
+    const headers = [...own.filter(([name]) => !overridden.has(name.toLowerCase())), ...custom];
+    last = { url, custom, userAgent, headers };
+    return headers;
+  };
 }
 
 /** Peering Manager and NetBox write their JSON as Python does. */

@@ -10,6 +10,7 @@ import type { Secret } from '../core/secret.ts';
 import { checkHost, type GuardOptions, guardedConnector } from './connector.ts';
 import { Cutoff } from './cutoff.ts';
 import { FloodGuard } from './flood.ts';
+import { ResponseReader } from './responseReader.ts';
 import { readTls, type TlsSettings, tlsVersion } from './tlsFiles.ts';
 import { tunnelConnector } from './tunnel.ts';
 
@@ -41,6 +42,7 @@ export class Transport {
   #connects = 0;
   readonly #retired = new Set<Promise<void>>();
   readonly #cutoff = new Cutoff();
+  readonly #responses = new ResponseReader();
   readonly #floods: FloodGuard;
 
   constructor(options: TransportOptions) {
@@ -60,6 +62,11 @@ export class Transport {
   /** Who is cut off at the end of the process. */
   get cutoff(): Cutoff {
     return this.#cutoff;
+  }
+
+  /** Reads what was answered. */
+  get responses(): ResponseReader {
+    return this.#responses;
   }
 
   /**

@@ -6,11 +6,11 @@
  * (entry.ts). Pure.
  *
  * A line of records is `seq [[index, endedMs, attempt], …]` with the number of the outcome, which the store
- * gives; a line of exchanges is `[[index, request, response], …]`, sealed. Which of the records count, the mask
+ * gives; a line of exchanges is that of exchangeLines.ts, sealed. Which of the records count, the mask
  * `logged` of the job says: what is resent or purged leaves it.
  */
 import { WalhookError } from '../core/errors.ts';
-import type { AttemptRecord, ReceivedResponse, SentRequest } from './attempt.ts';
+import type { AttemptRecord, ReceivedResponse } from './attempt.ts';
 import { deliveryId, type QueuedDelivery } from './delivery.ts';
 import {
   type AttemptRow,
@@ -23,6 +23,7 @@ import {
   sealedBodies,
   type Trace,
 } from './entry.ts';
+import { type Exchanged, exchangeLine, readExchangeLine } from './exchangeLines.ts';
 import type { DeliveryDetail, DeliverySummary } from './inspect.ts';
 import type { Sealer } from './seal.ts';
 
@@ -34,7 +35,6 @@ export interface Delivered {
 }
 
 type RecordRow = readonly [index: number, endedMs: number, attempt: AttemptRow | null];
-type ExchangeRow = readonly [index: number, request: SentRequest | null, response: ReceivedResponse | null];
 
 /** The two lines of a report, without line ends. Exchanges are empty where the log keeps none. */
 export function deliveredLines(
@@ -44,14 +44,20 @@ export function deliveredLines(
   const records = delivered.map(
     ({ index, endedMs, attempt }): RecordRow => [index, endedMs, attempt ? attemptRow(attempt, null) : null],
   );
-  const exchanges = delivered.flatMap(({ index, attempt }): ExchangeRow[] =>
-    attempt === undefined || payloads === 'none'
-      ? []
-      : [[index, keptRequest(attempt.request, payloads), keptResponse(attempt.response, payloads)]],
-  );
+  const exchanges: [number, Exchanged][] = [];
+  let answer: ReceivedResponse | null = null;
+  let response: ReceivedResponse | null = null;
+  for (const { index, attempt } of delivered) {
+    if (attempt === undefined || payloads === 'none') continue;
+    const request = keptRequest(attempt.request, payloads);
+    // An answer that is that of the Delivery before stays one object, and so stands in the line once.
+    if (attempt.response !== answer) response = keptResponse(attempt.response, payloads);
+    answer = attempt.response;
+    exchanges.push([index, { request, response }]);
+  }
   return {
     records: JSON.stringify(records),
-    exchanges: exchanges.length === 0 ? '' : sealer.seal(JSON.stringify(exchanges)),
+    exchanges: exchanges.length === 0 ? '' : sealer.seal(exchangeLine(exchanges)),
   };
 }
 
@@ -76,19 +82,14 @@ export function readRecords(text: string): ReadonlyMap<number, DeliveredRecord> 
   return records;
 }
 
-type Exchanged = { readonly request: SentRequest | null; readonly response: ReceivedResponse | null };
-
 function readExchanges(text: string, sealer: Sealer): ReadonlyMap<number, Exchanged> {
-  const rows = linesOf(text).flatMap((line) => parsed<ExchangeRow[]>(sealer.open(line)));
-  return new Map(rows.map(([index, request, response]) => [index, { request, response }]));
+  return new Map(linesOf(text).flatMap((line) => readExchangeLine(sealer.open(line))));
 }
 
 /** The exchanges without those of some Deliveries. */
 export function exchangesWithout(text: string, indexes: ReadonlySet<number>, sealer: Sealer): string {
-  const rows = [...readExchanges(text, sealer)].flatMap(([index, { request, response }]): ExchangeRow[] =>
-    indexes.has(index) ? [] : [[index, request, response]],
-  );
-  return rows.length === 0 ? '' : `${sealer.seal(JSON.stringify(rows))}\n`;
+  const kept = [...readExchanges(text, sealer)].filter(([index]) => !indexes.has(index));
+  return kept.length === 0 ? '' : `${sealer.seal(exchangeLine(kept))}\n`;
 }
 
 /** As a list shows it. */

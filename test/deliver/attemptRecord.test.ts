@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
-import { receivedResponse, recordAttempt } from '../../src/deliver/attemptRecord.ts';
+import { recordAttempt } from '../../src/deliver/attemptRecord.ts';
 import type { PreparedRequest } from '../../src/deliver/request.ts';
+import { receivedResponse } from '../../src/deliver/responseReader.ts';
 import { compileTemplate } from '../../src/template/engine.ts';
 
 const SECRET = 'whsec_c2VjcmV0';

@@ -37,11 +37,11 @@ const ids = (asked: readonly (readonly Report[])[]) =>
 describe('outcomes', () => {
   it('of one turn share a report; those that come meanwhile share the next', async () => {
     const { reporter, asked, answer } = reporting();
-    void reporter.add(report('a'));
-    void reporter.add(report('b'));
+    reporter.add(report('a'));
+    reporter.add(report('b'));
     await settled();
-    void reporter.add(report('c'));
-    void reporter.add(report('d'));
+    reporter.add(report('c'));
+    reporter.add(report('d'));
     await settled();
     expect(ids(asked)).toEqual([['a', 'b']]);
     await answer();
@@ -56,48 +56,48 @@ describe('outcomes', () => {
   it('rest a little between two reports, unless much waits or somebody waits for them', async () => {
     const { reporter, clock, asked, answer } = reporting(10);
     const sizes = () => asked.map((reports) => reports.length);
-    void reporter.add(report('a'));
+    reporter.add(report('a'));
     await settled();
     await answer();
-    void reporter.add(report('b'));
+    reporter.add(report('b'));
     await clock.advance(9);
-    void reporter.add(report('c'));
+    reporter.add(report('c'));
     await settled();
     expect(sizes()).toEqual([1]);
     await clock.advance(1);
     expect(sizes()).toEqual([1, 2]);
     await answer();
-    void reporter.add(report('d'));
+    reporter.add(report('d'));
     await settled();
     expect(sizes()).toEqual([1, 2]);
-    void reporter.add(report('e'), true);
+    reporter.add(report('e'), () => undefined);
     await settled();
     expect(sizes()).toEqual([1, 2, 2]);
     await answer();
-    for (let i = 0; i < 250; i += 1) void reporter.add(report(String(i)));
+    for (let i = 0; i < 250; i += 1) reporter.add(report(String(i)));
     await settled();
     expect(sizes()).toEqual([1, 2, 2, 250]);
     await answer();
-    void reporter.add(report('z'));
+    reporter.add(report('z'));
     void reporter.drain();
     await settled();
     expect(sizes()).toEqual([1, 2, 2, 250, 1]);
     await clock.advance(10_000);
-    void reporter.add(report('late'));
+    reporter.add(report('late'));
     await answer();
     expect(sizes()).toEqual([1, 2, 2, 250, 1, 1]);
   });
 
   it('that were delivered wait a little for the rest of their job, and failures for nothing', async () => {
     const { reporter, clock, asked, answer } = reporting(10);
-    void reporter.add({ ...report('job'), isLast: false });
+    reporter.add({ ...report('job'), isLast: false });
     await clock.advance(30);
     expect(asked).toHaveLength(0);
-    void reporter.add({ ...report('job'), index: 1 });
+    reporter.add({ ...report('job'), index: 1 });
     await clock.advance(10);
     expect(ids(asked)).toEqual([['job', 'job']]);
     await answer();
-    void reporter.add({ ...report('slow'), isLast: false });
+    reporter.add({ ...report('slow'), isLast: false });
     await clock.advance(40);
     expect(asked).toHaveLength(1);
     await clock.advance(10);
@@ -105,12 +105,12 @@ describe('outcomes', () => {
     await answer();
     await clock.advance(20);
     const failed = { kind: 'retry', attempts: 1, dueMs: 1 } as const;
-    void reporter.add({ ...report('slow'), isLast: false, outcome: failed });
+    reporter.add({ ...report('slow'), isLast: false, outcome: failed });
     await settled();
     expect(ids(asked).at(-1)).toEqual(['slow']);
     expect(asked).toHaveLength(3);
     await answer();
-    void reporter.add({ ...report('held'), isLast: false });
+    reporter.add({ ...report('held'), isLast: false });
     void reporter.recorded();
     await settled();
     expect(ids(asked).at(-1)).toEqual(['held']);
@@ -118,10 +118,10 @@ describe('outcomes', () => {
 
   it('are waited for without those that are added meanwhile', async () => {
     const { reporter, asked, answer } = reporting();
-    void reporter.add(report('a'));
+    reporter.add(report('a'));
     await settled();
     const recorded = reporter.recorded();
-    void reporter.add(report('b'));
+    reporter.add(report('b'));
     await answer();
     await recorded;
     expect(ids(asked)).toEqual([['a'], ['b']]);
@@ -129,9 +129,9 @@ describe('outcomes', () => {
 
   it('that are given up keep nobody waiting', async () => {
     const { reporter, answer } = reporting();
-    void reporter.add(report('a'));
+    reporter.add(report('a'));
     await settled();
-    void reporter.add(report('b'));
+    reporter.add(report('b'));
     const recorded = reporter.recorded();
     reporter.giveUp();
     await answer();
@@ -140,7 +140,7 @@ describe('outcomes', () => {
 
   it('are at most 2,000 in a report', async () => {
     const { reporter, asked, answer } = reporting();
-    for (let i = 0; i < 4_500; i += 1) void reporter.add(report(String(i)));
+    for (let i = 0; i < 4_500; i += 1) reporter.add(report(String(i)));
     await settled();
     await answer();
     await answer();
@@ -150,10 +150,10 @@ describe('outcomes', () => {
 
   it('that are not recorded are reported again, in the same order', async () => {
     const { reporter, clock, asked, answer } = reporting();
-    void reporter.add(report('a'));
+    reporter.add(report('a'));
     await settled();
     await answer(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
-    void reporter.add(report('b'));
+    reporter.add(report('b'));
     await clock.advance(100);
     await answer();
     await answer();
@@ -184,7 +184,7 @@ describe('outcomes', () => {
 
   it('are waited for by drain, and not after it was given up', async () => {
     const { reporter, clock, answer } = reporting();
-    void reporter.add(report('a'));
+    reporter.add(report('a'));
     await settled();
     let isDrained = false;
     const drained = reporter.drain().then(() => {
