@@ -13,6 +13,26 @@ interface Resource {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string };
+}
+
+interface Container {
+  readonly name: string;
+  readonly ports: readonly { readonly name: string }[];
+  readonly livenessProbe: Probe;
+  readonly readinessProbe?: Probe;
+  readonly startupProbe?: Probe;
+  readonly securityContext: object;
+  readonly envFrom: readonly object[];
+}
+
+interface PodSpec {
+  readonly terminationGracePeriodSeconds: number;
+  readonly initContainers?: readonly Container[];
+  readonly containers: readonly Container[];
+}
+
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const resources = ['deployment', 'sidecar'].flatMap((file) =>
   parseAllDocuments(read(`examples/kubernetes/${file}.yaml`)).map((document) => {
@@ -64,6 +84,30 @@ describe('an example for Kubernetes', () => {
     expect(
       await refusal({ ...deployment, spec: { ...deployment.spec, replicas: 'two' } } as Resource),
     ).not.toBe('');
+  });
+
+  it.each(
+    resources.filter(({ kind }) => kind === 'Deployment'),
+  )('$name of the $file gives walhook longer than it takes to stop, asks its probes of a port it serves, and runs as nobody', ({
+    resource,
+  }) => {
+    const { spec } = (resource as unknown as { spec: { template: { spec: PodSpec } } }).spec.template;
+    const all = [...(spec.initContainers ?? []), ...spec.containers];
+    const walhook = all.find(({ name }) => name === 'walhook');
+    // shutdown_timeout is 25 s by default.
+    expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(25);
+    const ports = walhook?.ports.map(({ name }) => name);
+    expect(ports).toContain(walhook?.livenessProbe.httpGet.port);
+    expect(walhook?.livenessProbe.httpGet.path).toBe('/livez');
+    const ready = walhook?.readinessProbe ?? walhook?.startupProbe;
+    expect(ports).toContain(ready?.httpGet.port);
+    expect(ready?.httpGet.path).toBe('/readyz');
+    expect(walhook?.securityContext).toMatchObject({
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+    });
+    // Secrets come from a Secret, and stand in no file.
+    expect(walhook?.envFrom).toEqual([{ secretRef: { name: 'walhook' } }]);
   });
 
   const files = resources.flatMap(({ file, resource }) =>
