@@ -1,8 +1,8 @@
 /**
  * How many of the requests that may be in flight a lane makes use of. Each place more is a connection more to
  * be opened, which costs as much as two requests on one that is open: a handful of Deliveries to a receiver
- * that answers at once is sent over few, a backlog or a slow receiver gets all of them within some tenths of a
- * second. While this process itself is what takes the time, another connection makes nothing faster.
+ * that answers at once is sent over few, a backlog or a slow receiver gets all of them within a tenth of a
+ * second or two. While this process itself is what takes the time, another connection makes nothing faster.
  */
 
 /** Places that a lane begins with. */
@@ -10,7 +10,7 @@ export const FIRST_PLACES = 2;
 /** With nothing answered for so long, what waits is looked at again. */
 export const STEP_MS = 20;
 /** What would be sent within this over the places in use is not worth another one. */
-const WORTH_MS = 100;
+const WORTH_MS = 30;
 /** Beyond this it is the receiver that takes the time, however busy this process is. */
 const SLOW_MS = 1_000;
 /** Connections that were not used for so long are closed, and places with them. */

@@ -15,7 +15,7 @@ describe('another place', () => {
     ],
     ['a handful waits for a receiver that answers at once', 2, 1, FEW, false],
     ['a handful waits for a receiver of 20 ms', 2, 20, FEW, true],
-    ['the same is in flight over more places already', 6, 20, FEW, false],
+    ['the same is in flight over more places already', 12, 20, FEW, false],
     ['one waits for a receiver of 50 ms', 2, 50, { ...FEW, waiting: 1 }, false],
     ['one waits for a receiver of 500 ms', 2, 500, { ...FEW, waiting: 1 }, true],
     ['there may be more in the store', 2, 1, { ...FEW, mayHaveMore: true }, true],
@@ -59,8 +59,8 @@ describe('places', () => {
 
   it('go by what requests take on the whole, not by one that was slow', () => {
     const places = new Places();
-    for (let i = 0; i < 10; i += 1) places.ended(1, i, FEW);
-    places.ended(30, 40, FEW);
+    for (let i = 0; i < 10; i += 1) places.ended(1, i, { ...FEW, waiting: 8 });
+    places.ended(30, 40, { ...FEW, waiting: 8 });
     expect(places.within(8)).toBe(FIRST_PLACES);
   });
 
