@@ -262,6 +262,8 @@ export interface QueueStore
    * a thousand webhooks they are half a megabyte. null: they are the same.
    *
    * @param digest of those that are known; null: of none
+   *
+   * Throws QUEUE_VERSION where a newer version has taken the store over.
    */
   definitionsOtherThan(digest: string | null): Promise<PublishedDefinitions | null>;
   /** Makes the store's objects and binds them. Idempotent for the same binding. */

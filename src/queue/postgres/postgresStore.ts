@@ -157,15 +157,16 @@ export class PostgresStore implements QueueStore {
   }
 
   async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
-    const rows = await this.#query<PublishedDefinitions>(
+    const [row] = await this.#query<PublishedDefinitions & { format: number }>(
       this.#durable,
-      `select digest, definitions as text
-       from (select definitions, md5(coalesce(definitions, '')) as digest from ${this.#schema}.store) as s
-       where digest is distinct from $1`,
+      `select format, digest, case when digest is distinct from $1 then definitions end as text
+       from (select format, definitions, md5(coalesce(definitions, '')) as digest from ${this.#schema}.store) as s`,
       [known],
       'definitions',
     );
-    return rows[0] ?? null;
+    if (row === undefined) return null;
+    refuseNewerFormat(row.format);
+    return row.digest === known ? null : { digest: row.digest, text: row.text };
   }
 
   #schemaSql(): string {

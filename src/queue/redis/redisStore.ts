@@ -155,7 +155,8 @@ export class RedisStore implements QueueStore {
   }
 
   async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
-    const [digest, text] = (await this.#redis.script(DEFINITIONS, [known ?? ''])) as string[];
+    const [format, digest, text] = (await this.#redis.script(DEFINITIONS, [known ?? ''])) as string[];
+    refuseNewerFormat(Number(format));
     return digest === undefined ? null : { digest, text: text === '' ? null : (text ?? null) };
   }
 

@@ -332,10 +332,11 @@ return 'done'
 
 /** p, digest of what is known or '' → nothing where it is the same, else digest and text; '' where there are none */
 export const DEFINITIONS = `
+local format = redis.call('HGET', KEYS[1], 'format') or '0'
 local text = redis.call('HGET', KEYS[1], 'definitions') or ''
 local digest = redis.sha1hex(text)
-if digest == ARGV[2] then return {} end
-return { digest, text }
+if digest == ARGV[2] then return { format } end
+return { format, digest, text }
 `;
 
 /** p, process, ttl, channel */
