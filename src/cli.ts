@@ -17,7 +17,7 @@ import type { TryOptions } from './commands/try.ts';
 import type { ValidateOptions } from './commands/validate.ts';
 import type { TestOptions } from './commands/webhooks.ts';
 import { toWalhookError } from './core/errors.ts';
-import { boundYoungGeneration } from './core/youngGeneration.ts';
+import { boundHeapGrowth } from './core/heapGrowth.ts';
 import { packageVersion } from './version.ts';
 
 /** The command line with every command, for what only wants to know what it understands. */
@@ -133,7 +133,7 @@ function addDaemonCommands(cli: Cli): void {
   withConfig(cli, 'run', 'the daemon')
     .option('--role <roles>', 'of capture,deliver,admin (default: all)')
     .action(async (options: RunOptions) => {
-      boundYoungGeneration(YOUNG_GENERATION_BYTES);
+      boundHeapGrowth(YOUNG_GENERATION_BYTES);
       const { run } = await import('./commands/run.ts');
       cli.exit = await run(options, cli.io);
     });

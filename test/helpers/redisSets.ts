@@ -190,7 +190,8 @@ export interface RedisCluster extends AsyncDisposable {
 export async function openRedisCluster(masters = 3, replicas = 0): Promise<RedisCluster> {
   const scope = new Scope();
   const count = masters * (1 + replicas);
-  const settings = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', ...DURABLE];
+  const quick = ['--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
+  const settings = ['--cluster-enabled', 'yes', ...quick, ...DURABLE];
   const nodes: LocalRedis[] = [];
   for (let i = 0; i < count; i += 1) {
     const node = await openLocalRedis(settings);
@@ -214,7 +215,12 @@ export async function openRedisCluster(masters = 3, replicas = 0): Promise<Redis
   const asked = (index: number) => clients[index] ?? admin(index);
   const isWhole = async () => {
     const said = await Promise.all(nodes.map((_, index) => asked(index).call('CLUSTER', 'INFO')));
-    return said.every((info) => String(info).includes('cluster_state:ok'));
+    const roles = await Promise.all(nodes.map((_, index) => asked(index).info('replication')));
+    // A replica that has not been given everything yet would not take over.
+    const copies = roles.filter((info) => info.includes('master_link_status:up'));
+    return (
+      said.every((info) => String(info).includes('cluster_state:ok')) && copies.length === masters * replicas
+    );
   };
   await until(isWhole, { timeoutMs: 30_000 });
   const ids = await Promise.all(
