@@ -13,7 +13,7 @@ import { send } from '../../src/deliver/http.ts';
 import { DEFAULT_TLS, readTls, type TlsSettings } from '../../src/deliver/tlsFiles.ts';
 import type { Transport } from '../../src/deliver/transport.ts';
 import { ManualClock } from '../helpers/clock.ts';
-import { openSink } from '../helpers/sink.ts';
+import { type Answer, openSink } from '../helpers/sink.ts';
 import { type TlsName, tlsPair, tlsPath } from '../helpers/tls.ts';
 import { until } from '../helpers/until.ts';
 import { transportTo } from './webhooks.ts';
@@ -297,6 +297,23 @@ describe('a kept connection', () => {
     await Promise.all(results);
     clearInterval(timer);
     expect(transport.connects).toBe(3);
+    await transport.close();
+  });
+
+  it.each<[string, Answer]>([
+    ['was cut off', () => undefined],
+    ['said more than is read', (_request, response) => void response.end(Buffer.alloc(100_000))],
+    ['broke in the middle', (_request, response) => void response.write('x', () => response.destroy())],
+  ])('is not used again where the request before it %s', async (_what, answer) => {
+    await using sink = await openSink();
+    const { origin } = new URL(sink.url);
+    const transport = transportTo(origin);
+    sink.answerWith(answer);
+    await post(transport, origin, 300);
+    sink.answerWith((_request, response) => void response.end());
+    expect(await post(transport, origin)).toMatchObject(REACHED);
+    const [first, second] = sink.received;
+    expect(second?.fromPort).not.toBe(first?.fromPort);
     await transport.close();
   });
 });
