@@ -1,5 +1,5 @@
 /**
- * Whether this process itself is what takes the time: its event loop had hardly a moment to spare lately. What a
+ * Whether this process itself is what takes the time: its event loop was at work for most of the time lately. What a
  * receiver seems to take says little then.
  */
 import { performance } from 'node:perf_hooks';
@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 /** How long a look at the event loop holds. */
 const SPAN_MS = 100;
 /** Share of the time that the event loop was at work. */
-const BUSY = 0.85;
+const BUSY = 0.6;
 
 export class Load {
   #last = performance.eventLoopUtilization();

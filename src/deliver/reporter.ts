@@ -112,6 +112,8 @@ export class Reporter {
   #hurry(): void {
     this.#isUrgent = true;
     this.#endRest();
+    // To abort makes an error with its stack, each time, whether or not anything is left to be aborted.
+    this.#endRest = () => undefined;
   }
 
   /** Rests until something is to be reported, and takes it. */

@@ -158,14 +158,14 @@ describe('delivering', () => {
     expect(of.sink.received).toHaveLength(50);
   });
 
-  it('begins with few requests at a time, and makes use of all places where no answer comes', async () => {
+  it('begins with one request at a time, and makes use of all places where no answer comes', async () => {
     await using of = await delivering({ target: { concurrency: 8 } });
     of.add(20);
-    await until(() => of.held() === 2);
+    await until(() => of.held() === 1);
     await settled();
-    expect(of.held()).toBe(2);
+    expect(of.held()).toBe(1);
     await of.clock.advance(60);
-    await until(() => of.held() > 2);
+    await until(() => of.held() > 1);
     await of.clock.advance(200);
     await until(() => of.held() === 8);
   });
@@ -242,6 +242,8 @@ describe('a pause', () => {
   it('gives jobs back that were not begun, and takes none until it is over', async () => {
     await using of = await delivering({ target: { concurrency: 2 } });
     for (let i = 0; i < 3; i += 1) of.add(1);
+    await until(() => of.held() === 1);
+    await of.clock.advance(20);
     await until(() => of.held() === 2 && of.store.open().every(({ owner }) => owner === 'p1'));
     of.store.pause('w');
     await until(() => of.store.open().filter(({ owner }) => owner === null).length === 1);
@@ -450,6 +452,8 @@ describe('a store that falters', () => {
   it('refuses to take jobs back at a pause, and they are delivered after it all the same', async () => {
     await using of = await delivering({ target: { concurrency: 2 } });
     for (let i = 0; i < 3; i += 1) of.add(1);
+    await until(() => of.held() === 1);
+    await of.clock.advance(20);
     await until(() => of.held() === 2 && of.store.open().every(({ owner }) => owner === 'p1'));
     let isFirst = true;
     of.store.fault = (operation) => {

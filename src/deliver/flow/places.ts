@@ -6,11 +6,11 @@
  */
 
 /** Places that a lane begins with. */
-export const FIRST_PLACES = 2;
+export const FIRST_PLACES = 1;
 /** With nothing answered for so long, what waits is looked at again. */
 export const STEP_MS = 20;
 /** What would be sent within this over the places in use is not worth another one. */
-const WORTH_MS = 30;
+const WORTH_MS = 10;
 /** Beyond this it is the receiver that takes the time, however busy this process is. */
 const SLOW_MS = 1_000;
 /** Connections that were not used for so long are closed, and places with them. */
@@ -23,7 +23,7 @@ export interface Burden {
   readonly waiting: number;
   /** There may be more in the store. */
   readonly mayHaveMore: boolean;
-  /** This process has hardly a moment to spare. */
+  /** This process is at work for most of the time. */
   readonly isBusy: boolean;
 }
 

@@ -14,10 +14,11 @@ describe('another place', () => {
       false,
     ],
     ['a handful waits for a receiver that answers at once', 2, 1, FEW, false],
+    ['a handful waits for a receiver of 2 ms', 2, 2, FEW, true],
     ['a handful waits for a receiver of 20 ms', 2, 20, FEW, true],
-    ['the same is in flight over more places already', 12, 20, FEW, false],
-    ['one waits for a receiver of 50 ms', 2, 50, { ...FEW, waiting: 1 }, false],
-    ['one waits for a receiver of 500 ms', 2, 500, { ...FEW, waiting: 1 }, true],
+    ['the same is in flight over more places already', 36, 20, FEW, false],
+    ['one waits for a receiver of 10 ms', 1, 10, { ...FEW, waiting: 1 }, false],
+    ['one waits for a receiver of 50 ms', 1, 50, { ...FEW, waiting: 1 }, true],
     ['there may be more in the store', 2, 1, { ...FEW, mayHaveMore: true }, true],
     ['this process is what takes the time', 2, 100, { ...FEW, isBusy: true }, false],
     [
@@ -53,22 +54,22 @@ describe('places', () => {
 
   it('stay where answers come at once', () => {
     const places = new Places();
-    for (let i = 0; i < 18; i += 1) places.ended(1, i, { ...FEW, waiting: 18 - i });
+    for (let i = 0; i < 18; i += 1) places.ended(0.5, i, { ...FEW, waiting: 18 - i });
     expect(places.within(8)).toBe(FIRST_PLACES);
   });
 
   it('go by what requests take on the whole, not by one that was slow', () => {
     const places = new Places();
-    for (let i = 0; i < 10; i += 1) places.ended(1, i, { ...FEW, waiting: 8 });
-    places.ended(30, 40, { ...FEW, waiting: 8 });
+    for (let i = 0; i < 10; i += 1) places.ended(0.1, i, { ...FEW, waiting: 8 });
+    places.ended(5, 40, { ...FEW, waiting: 8 });
     expect(places.within(8)).toBe(FIRST_PLACES);
   });
 
   it.each([
     ['for less than a step', 19, { ...FEW, waiting: 50 }, FIRST_PLACES],
     ['for a step, with much waiting', 20, { ...FEW, waiting: 50 }, FIRST_PLACES + 1],
-    ['for a step, with little waiting', 20, { ...FEW, waiting: 3 }, FIRST_PLACES],
-    ['for many steps, with little waiting', 100, { ...FEW, waiting: 3 }, FIRST_PLACES + 1],
+    ['for a step, with one waiting', 20, { ...FEW, waiting: 1 }, FIRST_PLACES + 1],
+    ['for a step, with nothing waiting', 20, { ...FEW, waiting: 0 }, FIRST_PLACES],
     ['while this process is busy', 100, { ...FEW, isBusy: true }, FIRST_PLACES],
   ])('after nothing was answered %s', (_what, forMs, burden, expected) => {
     const places = new Places();
