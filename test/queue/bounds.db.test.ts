@@ -146,6 +146,23 @@ describe.each(STORE_KINDS)('the bounds of the %s queue', (kind) => {
     expect(await queue.store.gaps()).toEqual([]);
   });
 
+  it.skipIf(isSkipped).each([
+    ['Deliveries', { max: 3 }],
+    ['bytes', { bytes: 1 }],
+  ])(
+    'hold nothing for ever: more %s than the bound at once is stored where nothing waits',
+    async (_what, is) => {
+      await using queue = await prepareStore(kind);
+      const full = bound({ ...is, rule: 'hold' });
+      expect(await queue.flush({ w: deliveriesAt(1, 40) }, full)).toBe('done');
+      expect(await queue.flush({ w: [deliveryAt(41)] }, full)).toBe('held');
+      await queue.store.deliveries.cancel({}, 1_000);
+      expect(await queue.flush({ w: deliveriesAt(41, 80) }, full)).toBe('done');
+      expect((await queue.store.counts()).get('w')?.waiting).toBe(40);
+      expect(await queue.store.gaps()).toEqual([]);
+    },
+  );
+
   it.skipIf(isSkipped)(
     'hold what goes ahead of its position too: nothing of it is taken for stored',
     async () => {

@@ -42,13 +42,15 @@ export function statementsFor(q: string): Statements {
             row_a, row_b, place)
       ),
       filled as (
-        select i.*, coalesce(w.pending, 0) + sum(i.size) over waiting as after,
+        select i.*, coalesce(w.pending, 0) = 0 as was_empty, coalesce(w.pending, 0) + sum(i.size) over waiting as after,
           coalesce(w.pending_bytes, 0) + sum(i.bytes) over waiting as after_bytes
         from input i left join ${q}.webhook w on w.key = i.webhook
         window waiting as (partition by i.webhook order by i.place)
       ),
       judged as (
-        select *, max > 0 and (after > max or after_bytes > max_bytes) as is_over from filled
+        -- What is larger than the bound by itself would be held for ever: it is let in where nothing waits.
+        select *, max > 0 and (after > max or after_bytes > max_bytes) and not (rule = 'hold' and was_empty) as is_over
+        from filled
       ),
       guard as (
         update ${q}.store set position = $3, definitions = coalesce($4, definitions)

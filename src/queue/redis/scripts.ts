@@ -245,14 +245,16 @@ for i = 1, tonumber(arg()) do
   if not q then
     local c = call('HMGET', p .. 'count:' .. b.w, 'pending', 'pending_bytes')
     q = { tonumber(c[1] or 0), tonumber(c[2] or 0) }
+    q.was_empty = q[1] == 0
     waits[b.w] = q
   end
   q[1], q[2] = q[1] + b.size, q[2] + b.bytes
   b.excess, b.excess_bytes = 0, 0
   if b.max > 0 then b.excess, b.excess_bytes = q[1] - b.max, q[2] - b.max_bytes end
   if b.excess > 0 or b.excess_bytes > 0 then
-    if b.rule == 'hold' then return 'held' end
-    b.is_over, q.is_over = true, true
+    -- What is larger than the bound by itself would never fit: it is let in where nothing waits.
+    if b.rule == 'hold' and not q.was_empty then return 'held' end
+    b.is_over, q.is_over = b.rule ~= 'hold', b.rule ~= 'hold'
     -- What is not stored leaves room for nothing behind it in this flush: order is kept.
   end
 end
