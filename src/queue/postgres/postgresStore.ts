@@ -74,6 +74,11 @@ const FAST_CONNECTIONS = 4;
  * done all the same: a flush is recognised by its position, and what else was taken is given back.
  */
 const ANSWER_TIMEOUT_MS = 10_000;
+/**
+ * The server ends a statement of deliver's before it is given up here: one that went on waiting for a lock could take
+ * jobs after their owner was asked what it knows of, and nobody would ever send them.
+ */
+const STATEMENT_TIMEOUT_MS = 9_000;
 /** The durable connections sweep and upgrade too. */
 const DURABLE_ANSWER_TIMEOUT_MS = 30_000;
 /** How long closing may wait for a server that does not answer. */
@@ -121,7 +126,7 @@ export class PostgresStore implements QueueStore {
       query_timeout: DURABLE_ANSWER_TIMEOUT_MS,
     });
     const fast = await openPool(options.target, FAST_CONNECTIONS, {
-      options: '-c synchronous_commit=off',
+      options: `-c synchronous_commit=off -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
       query_timeout: ANSWER_TIMEOUT_MS,
     });
     return new PostgresStore(options, durable, fast);
