@@ -109,6 +109,7 @@ export class Lane {
   #isStepping = false;
   #mayHaveMore = false;
   #isHeld = false;
+  #isPausing = false;
   #isStopped = false;
 
   constructor(target: DeliverTarget, options: LaneOptions) {
@@ -138,7 +139,8 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    return this.#hand.inFlight === 0 && this.#hand.waiting === 0 && this.#claiming === null;
+    const hasNothing = this.#hand.inFlight === 0 && this.#hand.waiting === 0;
+    return hasNothing && this.#claiming === null && !this.#isPausing;
   }
 
   /** There may be work. */
@@ -216,7 +218,7 @@ export class Lane {
   }
 
   #pump(): void {
-    if (this.#isStopped || !this.#options.isAlive()) return;
+    if (this.#isStopped || this.#isPausing || !this.#options.isAlive()) return;
     this.#begin();
     if (this.#wantsTurn()) void this.#takeTurn();
     else if (this.isIdle) this.#options.onIdle();
@@ -286,7 +288,7 @@ export class Lane {
       return this.#warn(error, 'no share agreed on');
     }
     if (this.#gate.isParked) this.#giveBack();
-    this.#begin();
+    if (!this.#isPausing) this.#begin();
   }
 
   /** Makes use of another place from time to time while nothing is answered. */
@@ -387,7 +389,7 @@ export class Lane {
       this.#count(claimed, item.index, outcome, durationMs, nowMs);
       const attempt = this.#record(request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
-      if (asksToPause(result, this.#target.retry)) this.#pause();
+      if (asksToPause(result, this.#target.retry)) void this.#pause();
       const isTelling = !isOwnDelay(result, durationMs, this.#target.timeoutMs);
       if (isTelling && this.#gate.observe(result, isProbe)) await this.#judge(result, isProbe);
     }
@@ -446,14 +448,27 @@ export class Lane {
     }
   }
 
-  /** The receiver says that its address is gone: the Webhook rests until somebody looks at it. */
-  #pause(): void {
+  /**
+   * The receiver says that its address is gone: the Webhook rests until somebody looks at it. Nothing further is
+   * begun here from now on; the other processes hear of it from the store.
+   */
+  async #pause(): Promise<void> {
+    if (this.#isPausing) return;
     const { store, log } = this.#options;
     const webhook = this.#target.key;
-    store.pause(webhook).then(
-      () => log.warn({ webhook, try: 'walhook webhooks resume' }, 'paused: the receiver answered 410 Gone'),
-      (error: unknown) => this.#warn(error, 'not paused after a 410'),
-    );
+    this.#isPausing = true;
+    this.#giveBack();
+    try {
+      await store.pause(webhook);
+      log.warn({ webhook, try: 'walhook webhooks resume' }, 'paused: the receiver answered 410 Gone');
+    } catch (error) {
+      this.#warn(error, 'not paused after a 410');
+    }
+    // What a claim took before the pause was stored is not begun either; what there is to send, the store says.
+    await this.#claiming;
+    this.#giveBack();
+    this.#isPausing = false;
+    this.wake();
   }
 
   #warn(error: unknown, what: string): void {

@@ -155,6 +155,7 @@ export class Reporter {
 
   async #record(reports: readonly Report[]): Promise<void> {
     const { store, process, clock, log } = this.#options;
+    let refusals = 0;
     for (let tries = 1; !this.#isGivenUp; tries += 1) {
       try {
         await store.report(process, reports);
@@ -163,7 +164,8 @@ export class Reporter {
         const { code, message } = toWalhookError(error);
         if (code !== 'QUEUE_UNREACHABLE') {
           if (reports.length > 1) return await this.#recordByHalves(reports);
-          if (tries >= MAX_REFUSALS) {
+          refusals += 1;
+          if (refusals >= MAX_REFUSALS) {
             const { webhook } = reports[0]?.job ?? {};
             // Its job stays taken until this process ends; then its Delivery is sent again.
             log.error({ webhook, code }, `an outcome is given up, the store refuses it: ${message}`);

@@ -285,6 +285,47 @@ describe('a pause', () => {
   });
 });
 
+describe('a receiver that answers 410 Gone', () => {
+  it('is sent nothing further from then on, though the store takes its time to know of the pause', async () => {
+    await using of = await delivering();
+    const { pause } = of.store;
+    let isAsked = false;
+    let store: () => void = () => undefined;
+    const stored = new Promise<void>((resolve) => {
+      store = resolve;
+    });
+    of.store.pause = async (webhook) => {
+      isAsked = true;
+      await stored;
+      await pause.call(of.store, webhook);
+    };
+    of.answerAll(410);
+    of.add(25);
+    of.add(25);
+    await until(() => isAsked);
+    await of.clock.advance(3_000);
+    await of.clock.advance(3_000);
+    expect(of.sink.received).toHaveLength(1);
+    store();
+    await until(() => of.store.paused.size > 0);
+    await of.clock.advance(3_000);
+    expect(of.sink.received).toHaveLength(1);
+    of.answerAll();
+    of.store.resume('w');
+    expect(await within(20, of, () => of.store.delivered.length === 50)).toBe(true);
+  });
+
+  it('is sent more where the pause cannot be stored: nothing is kept back for ever', async () => {
+    await using of = await delivering();
+    of.store.pause = () => Promise.reject(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
+    of.answerAll(410);
+    of.add(5);
+    await until(() => of.store.failed.length + of.sink.received.length >= 2);
+    of.answerAll();
+    expect(await within(20, of, () => of.store.open().length === 0)).toBe(true);
+  });
+});
+
 describe('a receiver that is down', () => {
   const PATIENT = { scheduleMs: Array.from({ length: 30 }, () => 5_000), maxAgeMs: 7 * 86_400_000 };
 

@@ -182,6 +182,21 @@ describe('outcomes', () => {
     ]);
   });
 
+  it('are not given up for having been refused once after the store was unreachable for long', async () => {
+    const { reporter, clock, asked, answer } = reporting();
+    reporter.add(report('a'));
+    await settled();
+    for (let i = 0; i < 5; i += 1) {
+      await answer(new WalhookError('QUEUE_UNREACHABLE', 'gone'));
+      await clock.advance(60_000);
+    }
+    await answer(new WalhookError('UNEXPECTED', 'refused'));
+    await clock.advance(60_000);
+    expect(ids(asked)).toEqual(Array(7).fill(['a']));
+    await answer();
+    await reporter.drain();
+  });
+
   it('are waited for by drain, and not after it was given up', async () => {
     const { reporter, clock, answer } = reporting();
     reporter.add(report('a'));
