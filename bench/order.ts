@@ -80,14 +80,14 @@ async function run(queue: Queue, receiver: Receiver, ordering: 'none' | 'row'): 
   const targets: TargetPlan[] = [
     { key: 'w', url: `${receiver.origin}/rows`, concurrency: CONCURRENCY, ordering, scheduleMs: SCHEDULE_MS },
   ];
-  const start = (process: string) => startProcess({ url: queue.url, prefix, process, targets });
-  const steady = start('steady');
-  let victim = start('victim-0');
+  const start = () => startProcess({ url: queue.url, prefix, targets });
+  const steady = start();
+  let victim = start();
   let kills = 0;
   const killing = setInterval(() => {
     victim.kill('SIGKILL');
     kills += 1;
-    victim = start(`victim-${kills}`);
+    victim = start();
   }, KILL_EVERY_MS);
   const startMs = performance.now();
   for (let i = 0; i < DELIVERIES; i += FLUSH_DELIVERIES) {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../src/core/clock.ts';
 import { NO_FAILPOINT } from '../src/core/failpoint.ts';
 import { SILENT } from '../src/core/logger.ts';
+import { hasEnded } from '../src/core/processName.ts';
 import { OwnServices } from '../src/deliver/addresses/ownServices.ts';
 import { writtenLoopbackOf } from '../src/deliver/addresses/policy.ts';
 import { systemResolve } from '../src/deliver/connector.ts';
@@ -132,6 +133,7 @@ export function newDeliverer(
   return new Deliverer({
     store,
     process,
+    hasEnded,
     targets,
     userAgent: 'walhook/bench',
     addresses: {

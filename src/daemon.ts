@@ -4,9 +4,7 @@
  *
  *   slot → capture (capture.ts) → queue store → deliver (deliver/deliverer.ts) → receivers
  */
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { hostname } from 'node:os';
 import type { AdminServices } from './admin/start.ts';
 import { readBrakedRows } from './capture/rowBrakes.ts';
 import { type CapturingOptions, captureForever, isFatal } from './capture/supervise.ts';
@@ -17,6 +15,7 @@ import { toWalhookError, WalhookError } from './core/errors.ts';
 import type { Failpoint } from './core/failpoint.ts';
 import { Scope, settlesSoonAfter } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import { hasEnded, processName } from './core/processName.ts';
 import { tidyMemory } from './core/tidyMemory.ts';
 import { FileTargets } from './definitions/fileTargets.ts';
 import { type Definitions, define, LiveDefinitions } from './definitions/live.ts';
@@ -266,6 +265,7 @@ function buildDeliverer(options: DaemonOptions, parts: Parts, store: QueueStore)
   const deliverer = new Deliverer({
     store,
     process: processName(),
+    hasEnded,
     targets: targetsOf(parts),
     userAgent: `walhook/${version}`,
     addresses: { rules: loaded.config.addresses, own, resolve: systemResolve },
@@ -343,11 +343,6 @@ function adminServices({ version, roles, services, clock, log }: DaemonOptions, 
 
 async function untilAborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
-}
-
-/** Tells apart the processes of one queue, also two with the same pid on hosts of one name. */
-function processName(): string {
-  return `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
 }
 
 /** Tries until a service answers. null when stopped before. */

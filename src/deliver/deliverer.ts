@@ -19,6 +19,8 @@ export interface DelivererOptions {
   readonly store: DeliverStore;
   /** This process among all that share the store. */
   readonly process: string;
+  /** Whether another process has certainly ended, e.g. because it ran on this machine; default: nothing is known. */
+  readonly hasEnded?: (process: string) => boolean;
   readonly targets: readonly DeliverTarget[];
   readonly userAgent: string;
   readonly addresses: AddressGuard;
@@ -56,6 +58,7 @@ export class Deliverer {
   readonly #load = new Load();
   readonly #swapper: Swapper;
   readonly #abort = new AbortController();
+  #ended: ReadonlySet<string> = new Set();
   #nextHeartbeatMs = 0;
   #aliveUntilMs = 0;
   #isListening = false;
@@ -165,6 +168,7 @@ export class Deliverer {
         turns: this.#turns,
         swapper: this.#swapper,
         load: this.#load,
+        ended: () => this.#ended,
         isAlive: () => this.#options.clock.monotonic() < this.#aliveUntilMs,
         abortSignal: this.#abort.signal,
         onIdle: () => this.#linger(target.key),
@@ -205,6 +209,20 @@ export class Deliverer {
     this.#aliveUntilMs = askedMs + TIME_TO_LIVE_MS * 0.8;
     this.#nextHeartbeatMs = askedMs + HEARTBEAT_MS;
     if (!wasAlive) for (const lane of this.#lanes.values()) lane.wake();
+    await this.#buryEnded();
+  }
+
+  /** Gives back at once what processes had that are known to have ended; of others, only their silence tells. */
+  async #buryEnded(): Promise<void> {
+    const { store, process, hasEnded, log } = this.#options;
+    if (hasEnded === undefined) return;
+    const ended = (await store.workers()).filter((one) => one.process !== process && hasEnded(one.process));
+    this.#ended = new Set(ended.map((one) => one.process));
+    for (const one of ended) {
+      if (one.jobs === 0) continue;
+      await store.recover(one.process, []);
+      log.info({ process: one.process, jobs: one.jobs }, 'taking over from a process that has ended');
+    }
   }
 
   /** Gives back what this process owns in the store and knows nothing of, because an answer was lost. */

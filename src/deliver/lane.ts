@@ -74,6 +74,8 @@ export interface LaneOptions {
   readonly swapper: Pick<Swapper, 'swap'>;
   /** Of this process. */
   readonly load: Pick<Load, 'isBusy'>;
+  /** Other processes that are known to have ended, as of now. */
+  readonly ended: () => ReadonlySet<string>;
   /** Whether this process still counts as alive: otherwise its jobs may be another's by now. */
   readonly isAlive: () => boolean;
   /** Aborts what is in flight. */

@@ -200,7 +200,7 @@ export interface CaptureStore {
 }
 
 /** Deliver's side. */
-export interface DeliverStore extends FlowStore {
+export interface DeliverStore extends FlowStore, Pick<WorkerStore, 'workers'> {
   /**
    * Marks a process as alive; jobs of processes silent for longer than `ttlMs` go back to the queue. By the clock
    * of the store's server: those of the processes' machines may be far apart.

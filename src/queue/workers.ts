@@ -2,7 +2,7 @@
 
 /** A process that takes jobs. */
 export interface Worker {
-  /** `host-pid-random` */
+  /** As core/processName.ts makes it. */
   readonly process: string;
   /** Its last sign of life, milliseconds since the Unix epoch. */
   readonly seenMs: number;

@@ -5,7 +5,7 @@ import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { Deliverer, type DelivererOptions } from '../../src/deliver/deliverer.ts';
 import type { DeliverTarget } from '../../src/deliver/lane.ts';
-import { decodeFlow } from '../../src/queue/flow.ts';
+import { decodeFlow, encodeFlow, NO_FLOW } from '../../src/queue/flow.ts';
 import { ManualClock, settled } from '../helpers/clock.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
@@ -562,6 +562,27 @@ describe('a store that falters', () => {
     of.store.report = report;
     await of.clock.advance(10_000);
     expect(isRecorded).toBe(true);
+  });
+});
+
+describe('another process that has ended', () => {
+  it('leaves what it had to this one, which does not wait for its silence', async () => {
+    await using of = await delivering({
+      hasEnded: (process) => process === 'killed',
+      target: { concurrency: 4 },
+    });
+    of.answerAll();
+    await of.store.heartbeat('killed', 10_000);
+    await of.store.heartbeat('stopped', 10_000);
+    const held = { killed: { slots: 4, wants: 4, seenMs: of.clock.now() } };
+    await of.store.swapFlows([{ webhook: 'w', expected: null, next: encodeFlow({ ...NO_FLOW, held }) }]);
+    const job = { webhook: 'w', dueMs: 0, attempts: 0, done: 0 };
+    of.store.jobs.push(
+      { ...job, id: 'a', owner: 'killed', deliveries: deliveries(2, of.clock.now()) },
+      { ...job, id: 'b', owner: 'stopped', deliveries: deliveries(3, of.clock.now()) },
+    );
+    expect(await within(4, of, () => of.store.delivered.length === 2)).toBe(true);
+    expect(of.store.open()).toMatchObject([{ owner: 'stopped', deliveries: 3 }]);
   });
 });
 

@@ -3,6 +3,7 @@ import { WalhookError } from '../../src/core/errors.ts';
 import type { QueuedDelivery } from '../../src/queue/delivery.ts';
 import type { FlowSwap, FlowSwapped } from '../../src/queue/flow.ts';
 import type { ClaimRequest, ClaimResult, DeliverStore, Report } from '../../src/queue/store.ts';
+import type { Worker } from '../../src/queue/workers.ts';
 
 interface Job {
   readonly id: string;
@@ -116,6 +117,13 @@ export class MemoryStore implements DeliverStore {
         if (own !== undefined) own.owner = null;
       }
     });
+  }
+
+  workers(): Promise<readonly Worker[]> {
+    const jobsOf = (name: string) => this.jobs.filter((job) => job.owner === name).length;
+    return Promise.resolve(
+      [...this.#seen].map(([process, seenMs]) => ({ process, seenMs, jobs: jobsOf(process) })),
+    );
   }
 
   recover(process: string, known: readonly string[]): Promise<void> {

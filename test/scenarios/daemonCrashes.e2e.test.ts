@@ -83,3 +83,27 @@ describe.each(QUEUE_KINDS)('3: a kill -9 between queue and acknowledgement, queu
     },
   );
 });
+
+describe.each(QUEUE_KINDS)('a daemon that is killed with requests in flight, queue on %s', (kind) => {
+  it.skipIf(isQueueMissing(kind))(
+    'sends what it had in hand as soon as it is started again, not when its silence is noticed',
+    { timeout: 120_000 },
+    async () => {
+      await using scenario = await openScenario({ queue: kind, webhook: { concurrency: 4 } });
+      scenario.sink.answerWith(() => undefined);
+      const daemon = scenario.daemon();
+      await untilCapturing(daemon);
+      await scenario.commit(20);
+      await until(() => scenario.sink.received.length >= 4);
+      daemon.kill('SIGKILL');
+      await daemon.ended;
+      const killedMs = Date.now();
+      scenario.sink.answerWith((_request, response) => void response.end());
+      scenario.sink.received.length = 0;
+      scenario.daemon();
+      await scenario.untilComplete();
+      // Ten seconds is how long a process of another machine may be silent.
+      expect(Date.now() - killedMs).toBeLessThan(9_000);
+    },
+  );
+});

@@ -19,6 +19,8 @@ export interface GateOptions {
   readonly concurrency: number;
   readonly rate: Rate | null;
   readonly timeoutMs: number;
+  /** Processes that are known to have ended, as of now. */
+  readonly ended: () => ReadonlySet<string>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -175,12 +177,13 @@ export class Gate {
 
   async #ask(demand: Demand, starts: number): Promise<void> {
     const { process, concurrency, rate, timeoutMs, clock } = this.#options;
+    const ended = this.#options.ended();
     const nowMs = clock.now();
     const wants = this.#wants(demand);
     const probeMs = timeoutMs + PROBE_MARGIN_MS;
     const inUse = demand.inFlight;
     const grant = await this.#agreement.change((state) =>
-      share(state, { process, nowMs, inUse, wants, starts, concurrency, rate, probeMs }),
+      share(state, { process, nowMs, inUse, wants, starts, concurrency, rate, probeMs, ended }),
     );
     if (grant === null) {
       this.#nextAskMs = nowMs + CONTESTED_MS;

@@ -3,7 +3,7 @@
  * a window of time, and the one request that probes a receiver which was down. Pure.
  *
  * Each process asks with what it could use and is told what it may have until it asks again, every few
- * seconds. A process that was silent for ten seconds holds nothing any more.
+ * seconds. A process that was silent for ten seconds, or is known to have ended, holds nothing any more.
  */
 import type { FlowState, HeldSlots, Park } from '../../queue/flow.ts';
 
@@ -34,6 +34,8 @@ export interface Ask {
   readonly rate: Rate | null;
   /** How long a probe may take at most. */
   readonly probeMs: number;
+  /** Processes that are known to have ended: they hold nothing, however lately they were heard of. */
+  readonly ended: ReadonlySet<string>;
 }
 
 export interface Grant {
@@ -84,10 +86,11 @@ export function withdraw(state: FlowState, process: string, nowMs: number): Flow
   return { ...state, held, park };
 }
 
-function living(state: FlowState, { process, nowMs }: Ask): Record<string, HeldSlots> {
+function living(state: FlowState, { process, nowMs, ended }: Ask): Record<string, HeldSlots> {
+  const isLiving = (name: string, seenMs: number) => seenMs > nowMs - SILENCE_MS && !ended.has(name);
   const entries = Object.entries(state.held);
   return Object.fromEntries(
-    entries.filter(([name, { seenMs }]) => name !== process && seenMs > nowMs - SILENCE_MS),
+    entries.filter(([name, { seenMs }]) => name !== process && isLiving(name, seenMs)),
   );
 }
 
@@ -123,7 +126,8 @@ function probe(
   others: Readonly<Record<string, HeldSlots>>,
   ask: Ask,
 ): { readonly state: FlowState; readonly grant: Grant } {
-  const isMine = ask.nowMs >= park.untilMs && ask.wants > 0;
+  const isUnattended = park.prober !== null && ask.ended.has(park.prober);
+  const isMine = (ask.nowMs >= park.untilMs || isUnattended) && ask.wants > 0;
   const untilMs = isMine ? ask.nowMs + ask.probeMs : park.untilMs;
   const slots = isMine ? 1 : 0;
   return {

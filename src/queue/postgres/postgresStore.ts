@@ -5,21 +5,11 @@
  * What capture stores waits for the disk. What deliver takes and reports does not: losing it in a crash of
  * the server repeats requests, which at-least-once allows, and waiting would cost each Delivery a fsync.
  */
-import type { Client, Pool, QueryResultRow } from 'pg';
 import type { Clock } from '../../core/clock.ts';
-import { causeCode, WalhookError } from '../../core/errors.ts';
-import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
-import { connect, openPool, type PostgresTarget } from '../../database/connect.ts';
+import type { PostgresTarget } from '../../database/connect.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
-import {
-  decodeJob,
-  deliveryBytes,
-  encodeHead,
-  eventsOf,
-  type QueuedDelivery,
-  splitPayload,
-} from '../delivery.ts';
+import { decodeJob, deliveryBytes, encodeHead, eventsOf, type QueuedDelivery } from '../delivery.ts';
 import { isResent } from '../entry.ts';
 import type { FlowSwap, FlowSwapped } from '../flow.ts';
 import type { FoundGap, Gap, GapEnd } from '../gaps.ts';
@@ -46,16 +36,21 @@ import {
   STORE_FORMAT,
   type StoreState,
 } from '../store.ts';
-import { hearWake, newSender } from '../wake.ts';
+import { newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
 import { batchSchemaSql, isInQueue } from './batchStatements.ts';
+import { type CountRow, toCounts } from './counts.ts';
 import { entryParameters } from './entries.ts';
 import { flowSchemaSql, swapFlowsSql } from './flowStatements.ts';
 import { type GapRow, gapOfRow, gapParameters, gapStatements } from './gaps.ts';
+import { noteStatement } from './noteStatement.ts';
+import { batchParameters, jobParameters, planParameters } from './parameters.ts';
 import { PostgresBackend } from './postgresBackend.ts';
+import { isNotSetUp, PostgresCall } from './postgresCall.ts';
 import { rowSchemaSql } from './rowStatements.ts';
 import { queueSchema, queueSchemaSql } from './schema.ts';
 import { type Statements, statementsFor } from './statements.ts';
+import { WakeListener } from './wakeListener.ts';
 
 export interface PostgresStoreOptions {
   readonly target: PostgresTarget;
@@ -65,29 +60,8 @@ export interface PostgresStoreOptions {
   readonly policy?: LogPolicy;
 }
 
-/** Connections of one process: two for capture and commands, four for deliver, one that listens. */
-const DURABLE_CONNECTIONS = 2;
-const FAST_CONNECTIONS = 4;
-/**
- * How long an answer may take. A server that is cut off without a word would hold its caller for hours, and with
- * it the heartbeat of this process: after this it is taken for gone. Nothing is lost by a statement that was
- * done all the same: a flush is recognised by its position, and what else was taken is given back.
- */
-const ANSWER_TIMEOUT_MS = 10_000;
-/**
- * The server ends a statement of deliver's before it is given up here: one that went on waiting for a lock could take
- * jobs after their owner was asked what it knows of, and nobody would ever send them.
- */
-const STATEMENT_TIMEOUT_MS = 9_000;
-/** The durable connections sweep and upgrade too. */
-const DURABLE_ANSWER_TIMEOUT_MS = 30_000;
 /** How long closing may wait for a server that does not answer. */
 const CLOSE_TIMEOUT_MS = 1_000;
-/** 40P01 deadlock, 40001 serialization: the statement changed nothing and may be repeated. */
-const REPEATABLE = new Set(['40P01', '40001']);
-const MAX_REPEATS = 5;
-const UNDEFINED_TABLE = '42P01';
-const INVALID_SCHEMA = '3F000';
 
 export class PostgresStore implements QueueStore {
   readonly kind = 'postgres';
@@ -99,37 +73,25 @@ export class PostgresStore implements QueueStore {
   readonly #schema: string;
   readonly #sql: Statements;
   readonly #gaps: ReturnType<typeof gapStatements>;
-  readonly #durable: Pool;
-  readonly #fast: Pool;
+  readonly #call: PostgresCall;
   readonly #sender = newSender();
-  readonly #listeners = new Set<Client>();
-  #isClosed = false;
+  readonly #listener: WakeListener;
 
-  private constructor(options: PostgresStoreOptions, durable: Pool, fast: Pool) {
+  private constructor(options: PostgresStoreOptions, call: PostgresCall) {
     this.#options = options;
     this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#schema = queueSchema(options.prefix);
     this.#sql = statementsFor(this.#schema);
     this.#gaps = gapStatements(this.#schema);
-    this.#durable = durable;
-    this.#fast = fast;
-    this.#backend = new PostgresBackend(this.#schema, (text, values) =>
-      this.#query(this.#durable, text, values),
-    );
+    this.#call = call;
+    this.#listener = new WakeListener({ ...options, schema: this.#schema, sender: this.#sender });
+    this.#backend = new PostgresBackend(this.#schema, (text, values) => call.durable(text, values));
     this.deliveries = new Inspector(this.#backend, this.#policy);
   }
 
   /** Connects once, to report what is wrong. Throws QUEUE_UNREACHABLE. */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
-    await (await connect(options.target)).end();
-    const durable = await openPool(options.target, DURABLE_CONNECTIONS, {
-      query_timeout: DURABLE_ANSWER_TIMEOUT_MS,
-    });
-    const fast = await openPool(options.target, FAST_CONNECTIONS, {
-      options: `-c synchronous_commit=off -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
-      query_timeout: ANSWER_TIMEOUT_MS,
-    });
-    return new PostgresStore(options, durable, fast);
+    return new PostgresStore(options, await PostgresCall.open(options.target));
   }
 
   get sealer(): Sealer {
@@ -137,19 +99,18 @@ export class PostgresStore implements QueueStore {
   }
 
   async state(): Promise<StoreState | null> {
-    const rows = await this.#query<{
-      format: number;
-      installation: Installation;
-      position: string;
-      fence: string;
-      definitions: string | null;
-    }>(
-      this.#durable,
-      `select format, installation, position, fence::text, definitions from ${this.#schema}.store`,
-    ).catch((error: unknown) => {
-      if (isNotSetUp(error)) return [];
-      throw error;
-    });
+    const rows = await this.#call
+      .durable<{
+        format: number;
+        installation: Installation;
+        position: string;
+        fence: string;
+        definitions: string | null;
+      }>(`select format, installation, position, fence::text, definitions from ${this.#schema}.store`)
+      .catch((error: unknown) => {
+        if (isNotSetUp(error)) return [];
+        throw error;
+      });
     const row = rows[0];
     if (row === undefined) return null;
     refuseNewerFormat(row.format);
@@ -162,8 +123,7 @@ export class PostgresStore implements QueueStore {
   }
 
   async definitionsOtherThan(known: string | null): Promise<PublishedDefinitions | null> {
-    const [row] = await this.#query<PublishedDefinitions & { format: number }>(
-      this.#durable,
+    const [row] = await this.#call.durable<PublishedDefinitions & { format: number }>(
       `select format, digest, case when digest is distinct from $1 then definitions end as text
        from (select format, definitions, md5(coalesce(definitions, '')) as digest from ${this.#schema}.store) as s`,
       [known],
@@ -180,9 +140,8 @@ export class PostgresStore implements QueueStore {
   }
 
   async initialise(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, this.#schemaSql());
-    await this.#query(
-      this.#durable,
+    await this.#call.durable(this.#schemaSql());
+    await this.#call.durable(
       `insert into ${this.#schema}.store (format, installation, position) values ($1, $2, $3)
        on conflict (only_row) do update set installation = excluded.installation, format = excluded.format`,
       [STORE_FORMAT, JSON.stringify(installation), position],
@@ -190,9 +149,8 @@ export class PostgresStore implements QueueStore {
   }
 
   async rebind(installation: Installation, position: string): Promise<void> {
-    await this.#query(this.#durable, this.#schemaSql());
-    await this.#query(
-      this.#durable,
+    await this.#call.durable(this.#schemaSql());
+    await this.#call.durable(
       `insert into ${this.#schema}.store as s (format, installation, position) values ($1, $2, $3)
        on conflict (only_row) do update
        set installation = excluded.installation, position = excluded.position, format = excluded.format,
@@ -202,29 +160,29 @@ export class PostgresStore implements QueueStore {
   }
 
   async notes(prefix: string): Promise<ReadonlyMap<string, string>> {
-    const rows = await this.#query<{ key: string; value: string }>(
-      this.#durable,
-      `select key, value from ${this.#schema}.note where starts_with(key, $1) order by key collate "C"`,
-      [prefix],
-    ).catch((error: unknown) => {
-      if (isNotSetUp(error)) return [];
-      throw error;
-    });
+    const rows = await this.#call
+      .durable<{ key: string; value: string }>(
+        `select key, value from ${this.#schema}.note where starts_with(key, $1) order by key collate "C"`,
+        [prefix],
+      )
+      .catch((error: unknown) => {
+        if (isNotSetUp(error)) return [];
+        throw error;
+      });
     return new Map(rows.map((row) => [row.key, row.value]));
   }
 
   async putNote(key: string, value: string | null, expected?: string | null): Promise<boolean> {
-    const rows = await this.#query(this.#durable, ...noteStatement(this.#schema, key, value, expected));
+    const rows = await this.#call.durable(...noteStatement(this.#schema, key, value, expected));
     return rows.length > 0 || expected === undefined;
   }
 
   async destroy(): Promise<void> {
-    await this.#query(this.#durable, `drop schema if exists ${this.#schema} cascade`);
+    await this.#call.durable(`drop schema if exists ${this.#schema} cascade`);
   }
 
   async takeFence(): Promise<number> {
-    const rows = await this.#query<{ fence: string }>(
-      this.#durable,
+    const rows = await this.#call.durable<{ fence: string }>(
       `update ${this.#schema}.store set fence = fence + 1 returning fence::text`,
     );
     return Number(rows[0]?.fence);
@@ -232,8 +190,7 @@ export class PostgresStore implements QueueStore {
 
   async flush(flush: Flush): Promise<FlushResult> {
     const policy = this.#policy;
-    const rows = await this.#query<{ answer: string }>(
-      this.#durable,
+    const rows = await this.#call.durable<{ answer: string }>(
       this.#sql.flush,
       [
         flush.fence,
@@ -262,12 +219,12 @@ export class PostgresStore implements QueueStore {
   }
 
   async heartbeat(process: string, ttlMs: number): Promise<void> {
-    await this.#query(this.#fast, this.#sql.heartbeat, [process, ttlMs, this.#schema], 'heartbeat');
+    await this.#call.fast(this.#sql.heartbeat, [process, ttlMs, this.#schema], 'heartbeat');
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     const { webhook } = request;
-    const rows = await this.#query<{
+    const rows = await this.#call.fast<{
       is_paused: boolean;
       next_due_ms: string | null;
       id: string | null;
@@ -277,7 +234,7 @@ export class PostgresStore implements QueueStore {
       payload: string;
       history: string;
       bodies: string;
-    }>(this.#fast, this.#sql.claim, [webhook, request.process, request.maxJobs, request.nowMs], 'claim');
+    }>(this.#sql.claim, [webhook, request.process, request.maxJobs, request.nowMs], 'claim');
     const isPaused = rows[0]?.is_paused ?? false;
     const next = rows[0]?.next_due_ms ?? null;
     const damaged: { readonly id: string; readonly error: unknown }[] = [];
@@ -298,8 +255,7 @@ export class PostgresStore implements QueueStore {
   }
 
   async #endDamaged(process: string, id: string, error: unknown): Promise<void> {
-    const [job] = await this.#query<Omit<DamagedJob, 'lastMs'> & { readonly lastMs: string }>(
-      this.#durable,
+    const [job] = await this.#call.durable<Omit<DamagedJob, 'lastMs'> & { readonly lastMs: string }>(
       `select id::text, webhook, size, done, bytes, first_id as "firstId", last_ms::text as "lastMs", head, history, bodies
        from ${this.#schema}.job where id = $1`,
       [id],
@@ -307,40 +263,39 @@ export class PostgresStore implements QueueStore {
     if (job === undefined) return;
     const known = { ...job, lastMs: Number(job.lastMs) };
     const plan = planDamaged(known, error, this.#options.clock.now(), this.#policy);
-    await this.#record(this.#durable, process, plan);
+    await this.#record('durable', process, plan);
   }
 
   async report(process: string, reports: readonly Report[]): Promise<void> {
     const policy = this.#policy;
     const { clock } = this.#options;
-    await this.#record(this.#fast, process, planReports(reports, policy, clock.now()));
+    await this.#record('fast', process, planReports(reports, policy, clock.now()));
   }
 
-  async #record(pool: Pool, process: string, plan: ReportPlan): Promise<void> {
+  async #record(how: 'durable' | 'fast', process: string, plan: ReportPlan): Promise<void> {
     const jobs = [process, ...jobParameters(plan), this.#policy.payloads !== 'full'];
     if (plan.retries.length === 0 && plan.ended.length === 0) {
-      await this.#query(pool, this.#sql.reportDelivered, jobs, 'reportDelivered');
+      await this.#call[how](this.#sql.reportDelivered, jobs, 'reportDelivered');
     } else {
-      await this.#query(pool, this.#sql.report, [...jobs, ...planParameters(plan)], 'report');
+      await this.#call[how](this.#sql.report, [...jobs, ...planParameters(plan)], 'report');
     }
   }
 
   async release(process: string, jobs: readonly { readonly id: string }[]): Promise<void> {
-    await this.#query(this.#fast, this.#sql.release, [process, jobs.map((job) => job.id)], 'release');
+    await this.#call.fast(this.#sql.release, [process, jobs.map((job) => job.id)], 'release');
   }
 
   async recover(process: string, known: readonly string[]): Promise<void> {
-    await this.#query(this.#fast, this.#sql.recover, [process, known], 'recover');
+    await this.#call.fast(this.#sql.recover, [process, known], 'recover');
   }
 
   async dueWebhooks(nowMs: number): Promise<string[]> {
-    const rows = await this.#query<{ webhook: string }>(this.#fast, this.#sql.dueWebhooks, [nowMs], 'due');
+    const rows = await this.#call.fast<{ webhook: string }>(this.#sql.dueWebhooks, [nowMs], 'due');
     return rows.map((row) => row.webhook);
   }
 
   async swapFlows(swaps: readonly FlowSwap[]): Promise<readonly FlowSwapped[]> {
-    const rows = await this.#query<{ is_swapped: boolean; current: string | null }>(
-      this.#fast,
+    const rows = await this.#call.fast<{ is_swapped: boolean; current: string | null }>(
       swapFlowsSql(this.#schema),
       [
         swaps.map(({ webhook }) => webhook),
@@ -354,83 +309,54 @@ export class PostgresStore implements QueueStore {
 
   async flows(): Promise<ReadonlyMap<string, string>> {
     const sql = `select webhook, state from ${this.#schema}.flow`;
-    const rows = await this.#query<{ webhook: string; state: string }>(this.#fast, sql);
+    const rows = await this.#call.fast<{ webhook: string; state: string }>(sql);
     return new Map(rows.map(({ webhook, state }) => [webhook, state]));
   }
 
   async onWake(
-    callback: (webhooks: readonly string[]) => void,
+    onWork: (webhooks: readonly string[]) => void,
     onCancelled: (cancelled: CancelledInJob) => void = () => undefined,
     onReconnected: () => void = () => undefined,
   ): Promise<void> {
-    const listeners = { onWork: callback, onCancelled };
-    const client = await connect(this.#options.target, { query_timeout: ANSWER_TIMEOUT_MS });
-    client.on('notification', ({ payload }) => hearWake(payload ?? '', this.#sender, listeners));
-    try {
-      await client.query(`listen ${this.#schema}`);
-    } catch (error) {
-      void client.end().catch(() => undefined);
-      throw translated(error);
-    }
-    // While there is no listener, polling finds the work; then listening starts anew.
-    client.once('end', () => {
-      this.#listeners.delete(client);
-      if (!this.#isClosed) void this.#listenAgain(callback, onCancelled, onReconnected);
-    });
-    this.#listeners.add(client);
-  }
-
-  async #listenAgain(...listeners: Parameters<QueueStore['onWake']>): Promise<void> {
-    while (!this.#isClosed) {
-      await this.#options.clock.sleep(1_000);
-      try {
-        if (this.#isClosed) return;
-        await this.onWake(...listeners);
-        const [, , onReconnected] = listeners;
-        onReconnected?.();
-        return;
-      } catch {
-        // The polling that goes on meanwhile reports that the store is gone.
-      }
-    }
+    await this.#listener.listen({ onWork, onCancelled, onReconnected });
   }
 
   async counts(): Promise<ReadonlyMap<string, QueueCounts>> {
-    const rows = await this.#query<CountRow>(this.#durable, this.#sql.counts);
+    const rows = await this.#call.durable<CountRow>(this.#sql.counts);
     return new Map(rows.map((row) => [row.key, toCounts(row)]));
   }
 
   async workers(): Promise<readonly Worker[]> {
-    const rows = await this.#query<{ id: string; seen_ms: string; jobs: number }>(
-      this.#durable,
-      `select p.id, p.seen_ms::text, (select count(*)::int from ${this.#schema}.job j where j.owner = p.id) as jobs
-       from ${this.#schema}.process p order by p.id`,
-    );
+    const rows = await this.#call.durable<{
+      id: string;
+      seen_ms: string;
+      jobs: number;
+    }>(`select p.id, p.seen_ms::text, (select count(*)::int from ${this.#schema}.job j where j.owner = p.id) as jobs
+       from ${this.#schema}.process p order by p.id`);
     return rows.map(({ id, seen_ms, jobs }) => ({ process: id, seenMs: Number(seen_ms), jobs }));
   }
 
   async oldest(): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.#query<{ webhook: string; ms: string }>(
-      this.#durable,
+    const rows = await this.#call.durable<{ webhook: string; ms: string }>(
       `select webhook, min(last_ms)::text as ms from ${this.#schema}.job j where ${isInQueue('j')} group by webhook`,
     );
     return new Map(rows.map(({ webhook, ms }) => [webhook, Number(ms)]));
   }
 
   async pause(webhook: string): Promise<void> {
-    await this.#query(this.#durable, this.#sql.pause, [webhook, true, this.#schema]);
+    await this.#call.durable(this.#sql.pause, [webhook, true, this.#schema]);
   }
 
   async resume(webhook: string): Promise<void> {
-    await this.#query(this.#durable, this.#sql.pause, [webhook, false, this.#schema]);
+    await this.#call.durable(this.#sql.pause, [webhook, false, this.#schema]);
   }
 
   async setParked(webhook: string, isParked: boolean): Promise<void> {
-    await this.#query(this.#durable, this.#sql.park, [webhook, isParked]);
+    await this.#call.durable(this.#sql.park, [webhook, isParked]);
   }
 
   async enqueue(webhook: string, delivery: QueuedDelivery): Promise<void> {
-    await this.#query(this.#durable, this.#sql.enqueue, [
+    await this.#call.durable(this.#sql.enqueue, [
       webhook,
       deliveryBytes(delivery),
       delivery.eventId,
@@ -446,7 +372,7 @@ export class PostgresStore implements QueueStore {
   }
 
   async gaps(): Promise<readonly Gap[]> {
-    const rows = await this.#query<GapRow>(this.#durable, this.#gaps.read).catch((error: unknown) => {
+    const rows = await this.#call.durable<GapRow>(this.#gaps.read).catch((error: unknown) => {
       if (isNotSetUp(error)) return [];
       throw error;
     });
@@ -454,17 +380,17 @@ export class PostgresStore implements QueueStore {
   }
 
   async recordGap(gap: FoundGap): Promise<number> {
-    const rows = await this.#query<{ id: string }>(this.#durable, this.#gaps.record, gapParameters(gap));
+    const rows = await this.#call.durable<{ id: string }>(this.#gaps.record, gapParameters(gap));
     return Number(rows[0]?.id);
   }
 
   async settleGap(id: number, nowMs: number, end?: GapEnd): Promise<boolean> {
     const values = [id, nowMs, end?.lsn ?? null, end?.atMs ?? null];
-    return (await this.#query(this.#durable, this.#gaps.settle, values)).length > 0;
+    return (await this.#call.durable(this.#gaps.settle, values)).length > 0;
   }
 
   async trimGaps(): Promise<number> {
-    return (await this.#query(this.#durable, this.#gaps.trim)).length;
+    return (await this.#call.durable(this.#gaps.trim)).length;
   }
 
   async markOrphans(defined: readonly string[], nowMs: number): Promise<readonly Orphan[]> {
@@ -476,13 +402,12 @@ export class PostgresStore implements QueueStore {
   }
 
   async inspectServer(): Promise<readonly string[]> {
-    const rows = await this.#query<{ format: number }>(
-      this.#durable,
-      `select format from ${this.#schema}.store`,
-    ).catch((error: unknown) => {
-      if (isNotSetUp(error)) return [];
-      throw error;
-    });
+    const rows = await this.#call
+      .durable<{ format: number }>(`select format from ${this.#schema}.store`)
+      .catch((error: unknown) => {
+        if (isNotSetUp(error)) return [];
+        throw error;
+      });
     requireCurrentFormat(rows[0]?.format ?? null);
     return [];
   }
@@ -497,175 +422,7 @@ export class PostgresStore implements QueueStore {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    const listeners = [...this.#listeners].map((listener) => listener.end());
-    const closed = [...listeners, this.#durable.end(), this.#fast.end()];
+    const closed = [this.#listener.close(), this.#call.close()];
     await settlesWithin(Promise.allSettled(closed), CLOSE_TIMEOUT_MS);
   }
-
-  async #query<Row extends QueryResultRow>(
-    pool: Pool,
-    text: string,
-    values?: unknown[],
-    name?: string,
-  ): Promise<Row[]> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        const query = { text, ...(values ? { values } : {}), ...(name ? { name } : {}) };
-        return (await pool.query<Row>(query)).rows;
-      } catch (error) {
-        if (tries >= MAX_REPEATS || !REPEATABLE.has(causeCode(error) ?? '')) throw translated(error);
-      }
-    }
-  }
-}
-
-function isNotSetUp(error: unknown): boolean {
-  const state = causeCode(error instanceof WalhookError ? error.cause : error);
-  return state === UNDEFINED_TABLE || state === INVALID_SCHEMA;
-}
-
-/** The statement that writes a note; it returns a row where something was written. */
-function noteStatement(
-  schema: string,
-  key: string,
-  value: string | null,
-  expected: string | null | undefined,
-): [string, unknown[]] {
-  const note = `${schema}.note`;
-  if (expected === undefined) {
-    return value === null
-      ? [`delete from ${note} where key = $1 returning key`, [key]]
-      : [
-          `insert into ${note} (key, value) values ($1, $2)
-           on conflict (key) do update set value = excluded.value returning key`,
-          [key, value],
-        ];
-  }
-  if (expected === null) {
-    return value === null
-      ? [`select where not exists (select from ${note} where key = $1)`, [key]]
-      : [
-          `insert into ${note} (key, value) values ($1, $2) on conflict (key) do nothing returning key`,
-          [key, value],
-        ];
-  }
-  return value === null
-    ? [`delete from ${note} where key = $1 and value = $2 returning key`, [key, expected]]
-    : [`update ${note} set value = $2 where key = $1 and value = $3 returning key`, [key, value, expected]];
-}
-
-/**
- * SQLSTATEs that say something of the server at present and nothing of the statement: it is going away, has no room
- * for us, let another win, or may only be read (a standby, a failover under way).
- */
-const UNAVAILABLE = /^(08|40|53|57|58)|^25006$|^55P03$/;
-
-function translated(error: unknown): unknown {
-  const code = causeCode(error);
-  const isSqlState = code !== null && /^[0-9A-Z]{5}$/.test(code);
-  if (isSqlState && !UNAVAILABLE.test(code)) {
-    return new WalhookError('UNEXPECTED', `the queue's PostgreSQL refused a statement (${code})`, {
-      cause: error,
-    });
-  }
-  return new WalhookError(
-    'QUEUE_UNREACHABLE',
-    `the queue's PostgreSQL ${isSqlState ? 'cannot serve at present' : 'did not answer'} (${code ?? 'closed'})`,
-    {
-      cause: error,
-    },
-  );
-}
-
-interface CountRow {
-  readonly key: string;
-  readonly is_paused: boolean;
-  readonly is_braked: boolean;
-  readonly is_parked: boolean;
-  readonly waiting: string;
-  readonly delayed: string;
-  readonly active: string;
-  readonly delivered: string;
-  readonly failed: string;
-  readonly cancelled: string;
-  readonly delivered_total: string;
-  readonly failed_total: string;
-  readonly skipped_total: string;
-  readonly pending_bytes: string;
-  readonly log_bytes: string;
-}
-
-function toCounts(row: CountRow): QueueCounts {
-  return {
-    isPaused: row.is_paused,
-    isBraked: row.is_braked,
-    isParked: row.is_parked,
-    waiting: Number(row.waiting),
-    delayed: Number(row.delayed),
-    active: Number(row.active),
-    delivered: Number(row.delivered),
-    failed: Number(row.failed),
-    cancelled: Number(row.cancelled),
-    deliveredTotal: Number(row.delivered_total),
-    failedTotal: Number(row.failed_total),
-    skippedTotal: Number(row.skipped_total),
-    bytes: Number(row.pending_bytes),
-    logBytes: Number(row.log_bytes),
-  };
-}
-
-/** The parameters $5–$15 of the flush statement. */
-function batchParameters({ batches, backlogs }: Flush, { sealer }: LogPolicy): unknown[] {
-  const parts = batches.map((batch) => splitPayload(batch.payload));
-  const bounds = batches.map((batch) => backlogs?.get(batch.webhook));
-  return [
-    batches.map((batch) => batch.webhook),
-    batches.map((batch) => batch.size),
-    batches.map((batch) => batch.bytes),
-    batches.map((batch) => batch.firstId),
-    batches.map((batch) => batch.lastId),
-    batches.map((batch) => batch.lastMs),
-    parts.map((part) => part.head),
-    parts.map((part) => sealer.seal(part.events)),
-    bounds.map((bound) => bound?.max ?? 0),
-    bounds.map((bound) => bound?.bytes ?? 0),
-    bounds.map((bound) => bound?.rule ?? ''),
-  ];
-}
-
-/** The parameters $2–$9 of the report statements. */
-function jobParameters({ jobs }: ReportPlan): unknown[] {
-  const all = [...jobs.values()];
-  return [
-    [...jobs.keys()],
-    all.map((one) => one.mask),
-    all.map((one) => one.delivered),
-    all.map((one) => one.deliveredBytes),
-    all.map((one) => one.deliveredMs),
-    all.map((one) => one.records),
-    all.map((one) => one.exchanges),
-    all.map((one) => hash8(one.webhook)),
-  ];
-}
-
-/** The parameters $11–$36 of the report statement. */
-function planParameters({ retries, ended }: ReportPlan): unknown[] {
-  return [
-    retries.map((one) => one.job),
-    retries.map((one) => one.bit),
-    retries.map((one) => one.dueMs),
-    retries.map((one) => one.attempts),
-    retries.map((one) => one.bytes),
-    retries.map((one) => one.eventId),
-    retries.map((one) => one.committedMs),
-    retries.map((one) => one.head),
-    retries.map((one) => one.events),
-    retries.map((one) => one.trace.history),
-    retries.map((one) => one.trace.bodies),
-    ended.map((one) => one.job),
-    ended.map((one) => one.bit),
-    ended.map((one) => one.eventBytes),
-    ...entryParameters(ended.map((one) => one.entry)),
-  ];
 }

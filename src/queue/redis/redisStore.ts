@@ -3,19 +3,9 @@
  * publish and subscribe.
  */
 import type { Redis } from 'ioredis';
-import { hash8 } from '../../core/hash.ts';
 import { settlesWithin } from '../../core/lifecycle.ts';
 import { type DamagedJob, isDamage, planDamaged } from '../damaged.ts';
-import {
-  decodeJob,
-  decodePayload,
-  deliveryBytes,
-  encodeHead,
-  eventsOf,
-  type QueuedDelivery,
-  splitPayload,
-} from '../delivery.ts';
-import { isResent } from '../entry.ts';
+import { deliveryBytes, encodeHead, eventsOf, type QueuedDelivery } from '../delivery.ts';
 import type { FlowSwap, FlowSwapped } from '../flow.ts';
 import { type FoundGap, type Gap, type GapEnd, MAX_GAPS } from '../gaps.ts';
 import { Inspector } from '../inspector.ts';
@@ -43,10 +33,14 @@ import {
 } from '../store.ts';
 import { hearWake, newSender } from '../wake.ts';
 import type { Worker } from '../workers.ts';
+import { claimedJob, toCounts, toGap } from './answers.ts';
+import { flushArguments, planArguments } from './arguments.ts';
+import { Confirmer } from './confirmer.ts';
+import { connect, probe } from './connections.ts';
 import { SWAP_FLOWS } from './flowScripts.ts';
 import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
 import { RedisBackend } from './redisBackend.ts';
-import { type Argument, entryArguments, hexMs, RedisCall, unreachable } from './redisCall.ts';
+import { entryArguments, hexMs, RedisCall, unreachable } from './redisCall.ts';
 import { RedisServers } from './redisServers.ts';
 import {
   CLAIM,
@@ -55,22 +49,13 @@ import {
   FLUSH,
   HEARTBEAT,
   INITIALISE,
-  MARK,
   PAUSE,
   PUT_NOTE,
   REBIND,
   RELEASE,
   REPORT,
 } from './scripts.ts';
-import {
-  durabilityOf,
-  hasReplica,
-  type RedisFacts,
-  readFacts,
-  unsuitable,
-  warnings,
-  withReplica,
-} from './suitability.ts';
+import { readFacts, unsuitable, warnings } from './suitability.ts';
 
 export interface RedisStoreOptions {
   /** Read anew at each reconnect, because a password file may have changed. */
@@ -80,17 +65,12 @@ export interface RedisStoreOptions {
   readonly policy?: LogPolicy;
 }
 
-/** How long the server may take to sync or replicate what was written; shorter than a command may take. */
-const CONFIRM_TIMEOUT_MS = 5_000;
 /** How long closing may wait for a server that does not answer. */
 const CLOSE_TIMEOUT_MS = 1_000;
-/** How long opening a connection may take, whichever servers are asked on the way. */
-const CONNECT_MS = 10_000;
 
 export class RedisStore implements QueueStore {
   readonly kind = 'redis';
   readonly deliveries: Inspector;
-  readonly #options: RedisStoreOptions;
   readonly #policy: LogPolicy;
   readonly #servers: RedisServers;
   readonly #backend: RedisBackend;
@@ -98,17 +78,14 @@ export class RedisStore implements QueueStore {
   readonly #redis: RedisCall;
   readonly #sender = newSender();
   readonly #subscribers: Redis[] = [];
-  #confirming: Redis | null = null;
-  #confirmer: RedisCall | null = null;
-  /** As {@link durability} found it. */
-  #hasWaitaof = false;
+  readonly #confirmer: Confirmer;
 
   private constructor(options: RedisStoreOptions, servers: RedisServers, client: Redis) {
-    this.#options = options;
     this.#servers = servers;
     this.#policy = options.policy ?? DEFAULT_POLICY;
     this.#client = client;
     this.#redis = new RedisCall(servers, client, options.prefix);
+    this.#confirmer = new Confirmer(this.#redis, servers, options.prefix);
     this.#backend = new RedisBackend(this.#redis);
     this.deliveries = new Inspector(this.#backend, this.#policy);
   }
@@ -411,200 +388,20 @@ export class RedisStore implements QueueStore {
   }
 
   async durability(): Promise<Durability> {
-    const facts = readFacts(await this.#redis.call((redis) => redis.info()));
-    const ofServer = await this.#durabilityOfServer(facts);
-    this.#hasWaitaof = ofServer.isConfirmed;
-    return this.#servers.isFailingOver ? withReplica(ofServer) : ofServer;
-  }
-
-  async #durabilityOfServer(facts: RedisFacts): Promise<Durability> {
-    if (!facts.hasAof) return durabilityOf(facts, '', false);
-    const [, appendfsync = ''] = await this.#redis
-      .call((redis) => redis.config('GET', 'appendfsync') as Promise<string[]>)
-      .catch(() => []);
-    // Waits for nothing, and so answers at once where the server knows it.
-    const hasWaitaof = await this.#redis
-      .call((redis) => redis.call('WAITAOF', 0, 0, 1))
-      .then(
-        () => true,
-        () => false,
-      );
-    return durabilityOf(facts, appendfsync, hasWaitaof);
+    return await this.#confirmer.durability();
   }
 
   async untilOnDisk(position: string): Promise<boolean> {
-    // What waits on a connection waits for WAITAOF too: it has one of its own.
-    const confirmer = this.#confirmer ?? (await this.#newConfirmer());
-    if ((await confirmer.script(MARK, [position])) !== 1) return false;
-    if (this.#servers.isFailingOver && !(await isReplicated(confirmer))) return false;
-    if (!this.#hasWaitaof) return true;
-    const answer = await confirmer.call((redis) => redis.call('WAITAOF', 1, 0, CONFIRM_TIMEOUT_MS));
-    return Number((answer as unknown[])[0]) >= 1;
-  }
-
-  async #newConfirmer(): Promise<RedisCall> {
-    const client = this.#servers.newClient(true);
-    this.#confirming = client;
-    await connect(client, this.#servers);
-    this.#confirmer = new RedisCall(this.#servers, client, this.#options.prefix);
-    return this.#confirmer;
+    return await this.#confirmer.untilOnDisk(position);
   }
 
   async close(): Promise<void> {
     for (const subscriber of this.#subscribers) subscriber.disconnect();
-    this.#confirming?.disconnect();
+    this.#confirmer.close();
     await settlesWithin(
       this.#client.quit().catch(() => undefined),
       CLOSE_TIMEOUT_MS,
     );
     this.#client.disconnect();
   }
-}
-
-/**
- * Whether a replica has what this connection wrote, so that it is there after a failover: one is enough, for the
- * replica that has most is promoted. Where none is connected there is none to wait for.
- */
-async function isReplicated(confirmer: RedisCall): Promise<boolean> {
-  if (!hasReplica(await confirmer.call((redis) => redis.info('replication')))) return true;
-  return (await confirmer.call((redis) => redis.wait(1, CONFIRM_TIMEOUT_MS))) >= 1;
-}
-
-/** Connects where the keys are, and leaves nothing open. Throws what went wrong. */
-async function probe(servers: RedisServers, prefix: string): Promise<void> {
-  const client = servers.newClient(false);
-  let said: unknown = null;
-  let saidBySentinel: unknown = null;
-  client.on('error', (error: unknown) => {
-    said = error;
-  });
-  client.on('sentinelError', (error: unknown) => {
-    saidBySentinel = error;
-  });
-  try {
-    await client.connect();
-    await client.hlen(`{${prefix}}:store`).catch((error: unknown) => {
-      if (!servers.follow(client, error)) throw error;
-    });
-    await servers.learn(client);
-  } catch (error) {
-    // What went wrong with the connection, where there is such a thing, says more than that it is closed.
-    if (servers.kind === 'sentinel') said = (await servers.askSentinel()) ?? saidBySentinel ?? said;
-    throw said ?? error;
-  } finally {
-    client.disconnect();
-  }
-}
-
-/** Opens a lasting connection. Throws QUEUE_UNREACHABLE, also where Sentinels would be asked forever. */
-async function connect(client: Redis, servers: RedisServers): Promise<void> {
-  const late = new Error('no server was found in time');
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late), CONNECT_MS);
-  });
-  try {
-    await Promise.race([client.connect(), timeout]);
-  } catch (error) {
-    client.disconnect();
-    throw unreachable(error, servers.url());
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function claimedJob(
-  webhook: string,
-  fields: readonly (string | number)[],
-  { sealer }: LogPolicy,
-): ClaimedJob {
-  const [id, attempts, done, head, events, history, bodies] = fields.map(String);
-  const job = { id: id ?? '', webhook, attempts: Number(attempts), done: Number(done) };
-  // A job of format 1 is one text.
-  if (head === '') return { ...job, deliveries: decodePayload(events ?? '') };
-  const deliveries = decodeJob(head ?? '', sealer.open(events ?? ''));
-  if (history === undefined || history === '') return { ...job, deliveries };
-  return { ...job, deliveries, trace: { history, bodies: bodies ?? '' }, isResend: isResent(history) };
-}
-
-function toCounts(fields: Readonly<Record<string, string>>): QueueCounts {
-  const number = (name: string) => Number(fields[name] ?? 0);
-  return {
-    isPaused: fields['is_paused'] === '1',
-    isBraked: fields['is_braked'] === '1',
-    isParked: fields['is_parked'] === '1',
-    waiting: number('pending') - number('delayed') - number('active'),
-    delayed: number('delayed'),
-    active: number('active'),
-    delivered: number('delivered'),
-    failed: number('failed'),
-    cancelled: number('cancelled'),
-    deliveredTotal: number('delivered_total'),
-    failedTotal: number('failed_total'),
-    skippedTotal: number('skipped_total'),
-    bytes: number('pending_bytes'),
-    logBytes: number('log_bytes'),
-  };
-}
-
-function flushArguments(flush: Flush, { sealer }: LogPolicy): Argument[] {
-  return flush.batches.flatMap(({ webhook, size, bytes, firstId, lastId, lastMs, rows, payload }) => {
-    const { head, events } = splitPayload(payload);
-    const bound = flush.backlogs?.get(webhook);
-    return [
-      webhook,
-      size,
-      bytes,
-      firstId,
-      lastId,
-      hexMs(lastMs),
-      head,
-      sealer.seal(events),
-      bound?.max ?? 0,
-      bound?.bytes ?? 0,
-      bound?.rule ?? '',
-      rows.join(' '),
-    ];
-  });
-}
-
-function planArguments({ jobs, retries, ended }: ReportPlan): Argument[] {
-  return [
-    jobs.size,
-    ...[...jobs].flatMap(([id, one]) => [
-      id,
-      one.mask,
-      one.delivered,
-      one.deliveredBytes,
-      one.deliveredMs,
-      one.records,
-      one.exchanges,
-      hash8(one.webhook),
-    ]),
-    retries.length,
-    ...retries.flatMap((one) => [
-      one.job,
-      one.bit,
-      hexMs(one.committedMs),
-      one.dueMs,
-      one.attempts,
-      one.bytes,
-      one.eventId,
-      one.head,
-      one.events,
-      one.trace.history,
-      one.trace.bodies,
-    ]),
-    ended.length,
-    ...ended.flatMap(({ job, bit, eventBytes, entry }) => [job, bit, eventBytes, ...entryArguments(entry)]),
-  ];
-}
-
-/** Lua writes what is nil not at all. */
-function toGap(text: string): Gap {
-  const read = JSON.parse(text) as Partial<Gap> & Pick<Gap, 'id' | 'kind' | 'openedMs'>;
-  const empty = { firstId: null, lastId: null, firstLsn: null, lastLsn: null, firstMs: null, lastMs: null };
-  const rest = { webhook: null, models: {}, tables: [], closedMs: null, settledMs: null, detail: null };
-  const generation = read.generation ?? read.firstId?.slice(0, 8) ?? null;
-  return { ...empty, ...rest, ...read, generation };
 }

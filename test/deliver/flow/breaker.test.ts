@@ -13,6 +13,7 @@ const ask = (process: string, nowMs: number, more: Partial<Ask> = {}): Ask => ({
   concurrency: 8,
   rate: null,
   probeMs: 25_000,
+  ended: new Set(),
   ...more,
 });
 
@@ -71,6 +72,8 @@ describe('a parked Webhook', () => {
     expect(share(probing.state, ask('b', 30_001)).grant).toMatchObject({ slots: 0, isProbe: false });
     // A prober that never comes back is replaced.
     expect(share(probing.state, ask('b', 55_000)).grant.isProbe).toBe(true);
+    // One that is known to have ended, at once.
+    expect(share(probing.state, ask('b', 30_002, { ended: new Set(['a']) })).grant.isProbe).toBe(true);
   });
 
   it('is not probed by a process that has nothing to send, and by another when the prober had not', () => {

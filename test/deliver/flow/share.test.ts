@@ -12,6 +12,7 @@ const ask = (process: string, more: Partial<Ask> = {}): Ask => ({
   concurrency: 8,
   rate: null,
   probeMs: 25_000,
+  ended: new Set(),
   ...more,
 });
 
@@ -46,6 +47,10 @@ describe('requests in flight', () => {
   it('are taken from a process that was silent for ten seconds', () => {
     expect(slots(ask('a'), ask('b', { nowMs: 109_999 }))).toEqual([8, 0]);
     expect(slots(ask('a'), ask('b', { nowMs: 110_000 }))).toEqual([8, 8]);
+  });
+
+  it('are taken at once from a process that is known to have ended', () => {
+    expect(slots(ask('a'), ask('b', { ended: new Set(['a']) }), ask('a'))).toEqual([8, 8, 0]);
   });
 
   it('are free when a process gives them back', () => {
