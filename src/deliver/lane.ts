@@ -92,6 +92,10 @@ export interface LaneOptions {
 const MAX_JOBS = 8;
 /** The same where each job is one Delivery because rows are kept in order. */
 const MAX_ORDERED_JOBS = 64;
+/** A retry that is due within this is taken when it is due; the poll finds the others, a second late at most. */
+const SOON_MS = 10_000;
+/** Retries of the same so many milliseconds are taken together. */
+const TOGETHER_MS = 50;
 /** Deliveries in hand for each place in flight: a claim takes as long as a few quick requests. */
 const AHEAD = 4;
 
@@ -105,6 +109,8 @@ export class Lane {
   readonly #hand = new Hand();
   readonly #places = new Places();
   readonly #whenSent: (() => void)[] = [];
+  /** When to wake for retries, in milliseconds since the Unix epoch. */
+  readonly #dueAtMs = new Set<number>();
   #claiming: Promise<void> | null = null;
   #returning: Promise<void> = Promise.resolve();
   #isNapping = false;
@@ -205,6 +211,7 @@ export class Lane {
   }
 
   async close(): Promise<void> {
+    this.#isStopped = true;
     await this.#gate.release().catch((error: unknown) => this.#warn(error, 'share not given back'));
     await this.#transport.close();
   }
@@ -323,6 +330,19 @@ export class Lane {
     });
   }
 
+  /** Looks for a retry when it is due, and not only with the next poll. */
+  #wakeWhenDue(dueMs: number): void {
+    const { clock, abortSignal } = this.#options;
+    const atMs = Math.ceil(dueMs / TOGETHER_MS) * TOGETHER_MS;
+    const inMs = atMs - clock.now();
+    if (inMs > SOON_MS || this.#dueAtMs.has(atMs)) return;
+    this.#dueAtMs.add(atMs);
+    void clock.sleep(inMs, abortSignal).then(() => {
+      this.#dueAtMs.delete(atMs);
+      this.wake();
+    });
+  }
+
   async #claimOnce(maxJobs: number): Promise<void> {
     await this.#inTurn(() => this.#claim(maxJobs));
   }
@@ -391,6 +411,7 @@ export class Lane {
       this.#count(claimed, item.index, outcome, durationMs, nowMs);
       const attempt = this.#record(request, result, { startedMs: startedAtMs, durationMs });
       this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
+      if (outcome.kind === 'retry') this.#wakeWhenDue(outcome.dueMs);
       if (asksToPause(result, this.#target.retry)) void this.#pause();
       const isTelling = !isOwnDelay(result, durationMs, this.#target.timeoutMs);
       if (isTelling && this.#gate.observe(result, isProbe)) await this.#judge(result, isProbe);

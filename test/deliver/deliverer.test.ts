@@ -214,6 +214,19 @@ describe('delivering', () => {
     expect(of.sink.received).toHaveLength(3);
   });
 
+  it('sends a retry when it is due, and not with the poll that comes after', async () => {
+    await using of = await delivering({ target: { retry: { ...RETRY, scheduleMs: [400], onGone: 'fail' } } });
+    of.add(1);
+    await of.answerOne(503);
+    await of.clock.advance(20);
+    await until(() => of.store.open()[0]?.owner === null);
+    await of.clock.advance(100);
+    expect(of.sink.received).toHaveLength(1);
+    await of.clock.advance(400);
+    await until(() => of.sink.received.length === 2);
+    expect(of.clock.now() - new ManualClock().now()).toBeLessThan(1_000);
+  });
+
   it('lets the Deliveries of a batch fail one by one', async () => {
     await using of = await delivering({ target: { retry: { ...RETRY, onGone: 'fail' } } });
     of.sink.answerWith((request, response) => {
