@@ -131,6 +131,7 @@ export class Deliverer {
     const { store, clock, log } = this.#options;
     try {
       await this.#heartbeatWhenDue();
+      await this.#buryEnded();
       await this.#listen();
       await this.#recover();
       this.wake(await store.dueWebhooks(clock.now()));
@@ -209,7 +210,6 @@ export class Deliverer {
     this.#aliveUntilMs = askedMs + TIME_TO_LIVE_MS * 0.8;
     this.#nextHeartbeatMs = askedMs + HEARTBEAT_MS;
     if (!wasAlive) for (const lane of this.#lanes.values()) lane.wake();
-    await this.#buryEnded();
   }
 
   /** Gives back at once what processes had that are known to have ended; of others, only their silence tells. */
