@@ -20,7 +20,7 @@ import { OwnServices } from '../src/deliver/addresses/ownServices.ts';
 import { writtenLoopbackOf } from '../src/deliver/addresses/policy.ts';
 import { systemResolve } from '../src/deliver/connector.ts';
 import { Deliverer } from '../src/deliver/deliverer.ts';
-import type { DeliverTarget } from '../src/deliver/lane.ts';
+import type { DeliverTarget } from '../src/deliver/target.ts';
 import { DEFAULT_TLS } from '../src/deliver/tlsFiles.ts';
 import { freePort, startEmbeddedPostgres } from '../src/demo/embeddedPostgres.ts';
 import { type QueuedDelivery, toBatches } from '../src/queue/delivery.ts';

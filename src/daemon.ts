@@ -25,7 +25,7 @@ import { rememberedKeys } from './definitions/webhooks.ts';
 import { OwnServices } from './deliver/addresses/ownServices.ts';
 import { systemResolve } from './deliver/connector.ts';
 import { Deliverer } from './deliver/deliverer.ts';
-import type { DeliverTarget } from './deliver/lane.ts';
+import type { DeliverTarget } from './deliver/target.ts';
 import { Alerts } from './observe/alerts.ts';
 import { Metrics } from './observe/metrics.ts';
 import { type HouseOptions, keepHouse } from './queue/housekeeper.ts';

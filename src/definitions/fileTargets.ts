@@ -12,7 +12,7 @@ import { toWalhookError, WalhookError } from '../core/errors.ts';
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
 import { Secret } from '../core/secret.ts';
-import type { DeliverTarget } from '../deliver/lane.ts';
+import type { DeliverTarget } from '../deliver/target.ts';
 import type { PublishedFile } from './publishedFile.ts';
 import { defineWebhook } from './webhooks.ts';
 

@@ -5,7 +5,7 @@
 import type { Config } from '../config/schema.ts';
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
-import type { DeliverTarget } from '../deliver/lane.ts';
+import type { DeliverTarget } from '../deliver/target.ts';
 import { judgeRow, type RowRules, rowRulesOf } from './defineRow.ts';
 import { type Published, type PublishedRow, readPublished } from './published.ts';
 

@@ -10,7 +10,7 @@ import { WalhookError } from '../core/errors.ts';
 import { type Json, stringifyJson } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import { writtenLoopbackOf } from '../deliver/addresses/policy.ts';
-import type { DeliverTarget } from '../deliver/lane.ts';
+import type { DeliverTarget } from '../deliver/target.ts';
 import { readChecked, readTls } from '../deliver/tlsFiles.ts';
 import { parseRequestUrl, staticOrigin } from '../deliver/url.ts';
 import type { Bounds } from '../enqueue/bounds.ts';

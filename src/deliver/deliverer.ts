@@ -9,10 +9,12 @@ import type { Failpoint } from '../core/failpoint.ts';
 import { settlesWithin } from '../core/lifecycle.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DeliverStore } from '../queue/store.ts';
+import type { AttemptSample } from './attempter.ts';
 import { Swapper } from './flow/swapper.ts';
-import { type AddressGuard, type AttemptSample, type DeliverTarget, Lane } from './lane.ts';
+import { Lane } from './lane.ts';
 import { Load } from './load.ts';
 import { Reporter } from './reporter.ts';
+import type { AddressGuard, DeliverTarget } from './target.ts';
 import { Turns } from './turns.ts';
 
 export interface DelivererOptions {

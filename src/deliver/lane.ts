@@ -3,72 +3,23 @@
  * lets it, hands outcomes to the reporter. A lane exists while its Webhook has work, and knows nothing of
  * other Webhooks.
  */
-import type { AddressRules } from '../core/addressRules.ts';
-import type { Clock } from '../core/clock.ts';
-import { toWalhookError, WalhookError } from '../core/errors.ts';
-import type { Failpoint } from '../core/failpoint.ts';
-import type { Logger } from '../core/logger.ts';
-import type { Secret } from '../core/secret.ts';
-import type { CancelledInJob, ClaimedJob, DeliverStore, Outcome } from '../queue/store.ts';
-import type { OwnServices, Resolve } from './addresses/ownServices.ts';
-import { attemptRecorder, type RecordAttempt } from './attemptRecord.ts';
+import { toWalhookError } from '../core/errors.ts';
+import type { CancelledInJob, ClaimedJob, DeliverStore } from '../queue/store.ts';
+import { Attempter, type AttempterOptions } from './attempter.ts';
 import { type Demand, Gate } from './flow/gate.ts';
 import { type Burden, Places, STEP_MS } from './flow/places.ts';
-import type { Rate } from './flow/share.ts';
 import type { Swapper } from './flow/swapper.ts';
 import { Hand, type Item } from './hand.ts';
-import { send } from './http.ts';
 import type { Load } from './load.ts';
-import { type AttemptResult, asksToPause, decide, type RetryPolicy } from './outcome.ts';
+import { type AttemptResult, asksToPause } from './outcome.ts';
 import type { Reporter } from './reporter.ts';
-import { type PreparedRequest, type PrepareRequest, type RequestShape, requestMaker } from './request.ts';
-import type { TlsSettings } from './tlsFiles.ts';
-import { Transport } from './transport.ts';
+import type { DeliverTarget } from './target.ts';
 import type { Turns } from './turns.ts';
 
-/** A Webhook as deliver needs it. */
-export interface DeliverTarget extends RequestShape {
-  readonly retry: RetryPolicy;
-  readonly timeoutMs: number;
-  /** Requests in flight, over all processes. */
-  readonly concurrency: number;
-  /** Requests started, over all processes; null: as many as there are. */
-  readonly rate: Rate | null;
-  /** row: Deliveries of one row go out one after the other; they come as jobs of one Delivery each. */
-  readonly ordering: 'none' | 'row';
-  readonly tls: TlsSettings;
-  /** URL of an HTTP proxy; null: none. */
-  readonly proxy: Secret | null;
-  /** The loopback host that stands in the url of the configuration file; null without one. */
-  readonly writtenLoopback: string | null;
-}
-
-/** Where requests may go. */
-export interface AddressGuard {
-  readonly rules: AddressRules;
-  readonly own: OwnServices;
-  readonly resolve: Resolve;
-}
-
-/** An Attempt as the metrics count it. */
-export interface AttemptSample {
-  /** The Webhook's key. */
-  readonly webhook: string;
-  readonly outcome: Outcome['kind'];
-  readonly durationMs: number;
-  /** Since the commit. */
-  readonly ageMs: number;
-}
-
-export interface LaneOptions {
+export interface LaneOptions extends AttempterOptions {
   readonly store: DeliverStore;
   readonly process: string;
   readonly reporter: Reporter;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly userAgent: string;
-  readonly failpoint: Failpoint;
-  readonly addresses: AddressGuard;
   /** When a lane may ask the store for its share and for jobs: few lanes at a time. */
   readonly turns: Turns;
   readonly swapper: Pick<Swapper, 'swap'>;
@@ -78,10 +29,6 @@ export interface LaneOptions {
   readonly ended: () => ReadonlySet<string>;
   /** Whether this process still counts as alive: otherwise its jobs may be another's by now. */
   readonly isAlive: () => boolean;
-  /** Aborts what is in flight. */
-  readonly abortSignal: AbortSignal;
-  /** Told of every Attempt, for the metrics. */
-  readonly onAttempt?: (sample: AttemptSample) => void;
   /** Called when nothing is left to do here. */
   readonly onIdle: () => void;
   /** An answer of the store was lost: what this process owns there may be more than it knows. */
@@ -102,9 +49,7 @@ const AHEAD = 4;
 export class Lane {
   readonly #target: DeliverTarget;
   readonly #options: LaneOptions;
-  readonly #transport: Transport;
-  readonly #prepare: PrepareRequest;
-  readonly #record: RecordAttempt;
+  readonly #attempter: Attempter;
   readonly #gate: Gate;
   readonly #hand = new Hand();
   readonly #places = new Places();
@@ -123,17 +68,7 @@ export class Lane {
   constructor(target: DeliverTarget, options: LaneOptions) {
     this.#target = target;
     this.#options = options;
-    this.#prepare = requestMaker(target);
-    this.#record = attemptRecorder(target);
-    this.#transport = new Transport({
-      ...options.addresses,
-      connections: target.concurrency,
-      timeoutMs: target.timeoutMs,
-      tls: target.tls,
-      proxy: target.proxy,
-      writtenLoopback: target.writtenLoopback,
-      clock: options.clock,
-    });
+    this.#attempter = new Attempter(target, options);
     this.#gate = new Gate({ ...options, ...target, webhook: target.key });
   }
 
@@ -213,7 +148,7 @@ export class Lane {
   async close(): Promise<void> {
     this.#isStopped = true;
     await this.#gate.release().catch((error: unknown) => this.#warn(error, 'share not given back'));
-    await this.#transport.close();
+    await this.#attempter.close();
   }
 
   #burden(): Burden {
@@ -389,34 +324,20 @@ export class Lane {
   }
 
   async #attempt(item: Item, isProbe: boolean): Promise<void> {
-    const { clock, failpoint, abortSignal } = this.#options;
-    const startedMs = clock.monotonic();
-    const startedAtMs = clock.now();
-    const { claimed } = item.job;
-    const made = this.#make(claimed, item.index, startedAtMs);
-    const request = 'kind' in made ? null : made;
-    const result = await ('kind' in made
-      ? made
-      : send(this.#transport, made, this.#target.timeoutMs, abortSignal));
-    if (result.kind === 'response') failpoint.reach('after_response');
-    // Cut off at the end of the process: no Attempt was made, the job goes to whoever takes it next.
-    const isMade = !(abortSignal.aborted && result.kind === 'timeout');
-    const { isLast, isReturned } = this.#hand.end(item, isMade);
-    this.#places.ended(clock.monotonic() - startedMs, clock.monotonic(), this.#burden());
-    if (isMade) {
-      const nowMs = clock.now();
-      const outcome = this.#outcomeOf(claimed, item.index, result, nowMs);
-      const durationMs = clock.monotonic() - startedMs;
-      this.#tell(claimed, item.index, outcome, durationMs);
-      this.#count(claimed, item.index, outcome, durationMs, nowMs);
-      const attempt = this.#record(request, result, { startedMs: startedAtMs, durationMs });
-      this.#report({ job: claimed, index: item.index, outcome, isLast, attempt });
+    const { clock } = this.#options;
+    const { job, index } = item;
+    const sinceMs = clock.monotonic();
+    const attempted = await this.#attempter.attempt(job.claimed, index);
+    const { isLast, isReturned } = this.#hand.end(item, attempted !== null);
+    this.#places.ended(clock.monotonic() - sinceMs, clock.monotonic(), this.#burden());
+    if (attempted !== null) {
+      const { result, outcome, record: attempt, isTelling } = attempted;
+      this.#report({ job: job.claimed, index, outcome, isLast, attempt });
       if (outcome.kind === 'retry') this.#wakeWhenDue(outcome.dueMs);
       if (asksToPause(result, this.#target.retry)) void this.#pause();
-      const isTelling = !isOwnDelay(result, durationMs, this.#target.timeoutMs);
       if (isTelling && this.#gate.observe(result, isProbe)) await this.#judge(result, isProbe);
     }
-    if (isReturned) this.#release([claimed]);
+    if (isReturned) this.#release([job.claimed]);
     if (this.#whenSent.length > 0) for (const resolve of this.#whenSent.splice(0)) resolve();
     this.#pumpWhenFree();
   }
@@ -431,11 +352,6 @@ export class Lane {
     else this.#pump();
   }
 
-  #count(job: ClaimedJob, index: number, outcome: Outcome, durationMs: number, nowMs: number): void {
-    const ageMs = nowMs - (job.deliveries[index]?.committedAtMs ?? nowMs);
-    this.#options.onAttempt?.({ webhook: this.#target.key, outcome: outcome.kind, durationMs, ageMs });
-  }
-
   #report(report: Parameters<Reporter['add']>[0]): void {
     const { reporter } = this.#options;
     // The row's next Delivery is free only when it is recorded.
@@ -443,32 +359,11 @@ export class Lane {
     else reporter.add(report);
   }
 
-  #outcomeOf(job: ClaimedJob, index: number, result: AttemptResult, nowMs: number): Outcome {
-    return decide(result, this.#target.retry, {
-      attempts: job.attempts + 1,
-      ageMs: nowMs - (job.deliveries[index]?.committedAtMs ?? 0),
-      nowMs,
-      random: Math.random(),
-    });
-  }
-
   /** Lets the gate learn of the receiver's health; parked, what was not begun goes back. */
   async #judge(result: AttemptResult, isProbe: boolean): Promise<void> {
     await this.#gate.decide(result).catch((error: unknown) => this.#warn(error, 'breaker not told'));
     if (this.#gate.isParked) this.#giveBack();
     if (isProbe || this.#gate.isParked) this.#mayHaveMore = true;
-  }
-
-  /** The request for a Delivery, or why none could be made. */
-  #make(job: ClaimedJob, index: number, nowMs: number): PreparedRequest | AttemptResult {
-    const delivery = job.deliveries[index];
-    try {
-      if (delivery === undefined) throw new WalhookError('UNEXPECTED', 'the job has no such Delivery');
-      const { userAgent } = this.#options;
-      return this.#prepare(delivery, { nowMs, userAgent, isResend: job.isResend === true });
-    } catch (error) {
-      return unsendable(error);
-    }
   }
 
   /**
@@ -498,42 +393,4 @@ export class Lane {
     const { code, message } = toWalhookError(error);
     this.#options.log.warn({ webhook: this.#target.key, code }, `${what}: ${message}`);
   }
-
-  /** One line per Attempt; what was sent and what came back is never in it. */
-  #tell(job: ClaimedJob, index: number, outcome: Outcome, durationMs: number): void {
-    const fields = {
-      webhook: this.#target.key,
-      event: job.deliveries[index]?.eventId,
-      attempt: job.attempts + 1,
-      durationMs: Math.round(durationMs),
-    };
-    const { log } = this.#options;
-    if (outcome.kind === 'delivered') log.debug(fields, 'delivered');
-    else if (outcome.kind === 'retry')
-      log.info({ ...fields, due: new Date(outcome.dueMs).toISOString() }, 'to be retried');
-    else if (outcome.kind === 'failed')
-      log.warn({ ...fields, reason: outcome.reason }, `failed: ${outcome.detail}`);
-  }
-}
-
-/** A deadline noticed this much too late says that this process did not get to run. */
-const LATE_MS = 1_000;
-
-/** Whether a timeout is to be blamed on this process, e.g. because it was stopped, and not on the receiver. Pure. */
-export function isOwnDelay(result: AttemptResult, durationMs: number, timeoutMs: number): boolean {
-  return result.kind === 'timeout' && durationMs > timeoutMs + LATE_MS;
-}
-
-const UNSENDABLE = {
-  TEMPLATE_FAILED: 'template',
-  URL_INVALID: 'url',
-  HEADER_INVALID: 'header',
-} as const;
-
-function unsendable(error: unknown): AttemptResult {
-  const known = toWalhookError(error);
-  const reason = Object.hasOwn(UNSENDABLE, known.code)
-    ? UNSENDABLE[known.code as keyof typeof UNSENDABLE]
-    : 'template';
-  return { kind: 'unsendable', reason, detail: known.message };
 }

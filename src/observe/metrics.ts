@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { CONTEXT_OUTCOMES, type ContextOutcome } from '../change/context.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
-import type { AttemptSample } from '../deliver/lane.ts';
+import type { AttemptSample } from '../deliver/attempter.ts';
 import type { QueueCounts } from '../queue/store.ts';
 import { CaptureLag } from './captureLag.ts';
 import { type MetricDefinition, type MetricName, metricDefinitions } from './metricDefinitions.ts';

@@ -6,7 +6,7 @@ import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { NO_TLS } from '../../src/database/connect.ts';
 import { Deliverer } from '../../src/deliver/deliverer.ts';
-import type { DeliverTarget } from '../../src/deliver/lane.ts';
+import type { DeliverTarget } from '../../src/deliver/target.ts';
 import { type QueuedDelivery, toBatches } from '../../src/queue/delivery.ts';
 import { PostgresStore } from '../../src/queue/postgres/postgresStore.ts';
 import { RedisStore } from '../../src/queue/redis/redisStore.ts';

@@ -4,7 +4,7 @@ import { WalhookError } from '../../src/core/errors.ts';
 import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { Deliverer, type DelivererOptions } from '../../src/deliver/deliverer.ts';
-import type { DeliverTarget } from '../../src/deliver/lane.ts';
+import type { DeliverTarget } from '../../src/deliver/target.ts';
 import { decodeFlow, encodeFlow, NO_FLOW } from '../../src/queue/flow.ts';
 import { ManualClock, settled } from '../helpers/clock.ts';
 import { openSink, type Sink } from '../helpers/sink.ts';

@@ -6,7 +6,7 @@ import { WalhookError } from '../../src/core/errors.ts';
 import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { Deliverer } from '../../src/deliver/deliverer.ts';
-import type { DeliverTarget } from '../../src/deliver/lane.ts';
+import type { DeliverTarget } from '../../src/deliver/target.ts';
 import { toBatches } from '../../src/queue/delivery.ts';
 import type { QueueStore } from '../../src/queue/store.ts';
 import { isQueueMissing, QUEUE_KINDS } from '../helpers/queue.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isOwnDelay } from '../../src/deliver/lane.ts';
+import { isOwnDelay } from '../../src/deliver/attempter.ts';
 
 describe('a timeout', () => {
   const timeout = { kind: 'timeout', afterMs: 5_000 } as const;

@@ -7,7 +7,7 @@ import { NO_FAILPOINT } from '../../src/core/failpoint.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { Deliverer } from '../../src/deliver/deliverer.ts';
-import type { DeliverTarget } from '../../src/deliver/lane.ts';
+import type { DeliverTarget } from '../../src/deliver/target.ts';
 import { compileTemplate } from '../../src/template/engine.ts';
 import { openSink, type Received } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';

@@ -3,7 +3,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { OwnServices } from '../../src/deliver/addresses/ownServices.ts';
 import { writtenLoopbackOf } from '../../src/deliver/addresses/policy.ts';
 import { systemResolve } from '../../src/deliver/connector.ts';
-import type { AddressGuard, DeliverTarget } from '../../src/deliver/lane.ts';
+import type { AddressGuard, DeliverTarget } from '../../src/deliver/target.ts';
 import { DEFAULT_TLS } from '../../src/deliver/tlsFiles.ts';
 import { Transport, type TransportOptions } from '../../src/deliver/transport.ts';
 import type { QueuedDelivery } from '../../src/queue/delivery.ts';
