@@ -1,5 +1,7 @@
 /** What people do through the page and the API, each act audited once, here. */
+
 import type { FastifyRequest } from 'fastify';
+import { purgeMisses } from '../capture/purgeMisses.ts';
 import type { Operated } from '../queue/inspect.ts';
 import { type DeliveryQuery, filterOf, searchOf } from './deliveryQuery.ts';
 import { audit } from './guard.ts';
@@ -27,6 +29,7 @@ export async function actOnMany(
     act === 'purge'
       ? await host.store.deliveries.purge(filter)
       : await host.store.deliveries[act](filter, now);
+  if (act === 'purge') await purgeMisses(host.store, filter);
   const { ids, key: _rowKey, ...shown } = query;
   audit(host, request, `deliveries ${act}`, { filter: shown, ids: ids?.length ?? null, ...operated });
   return operated;

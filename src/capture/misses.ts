@@ -8,7 +8,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { parseJson, stringifyJson } from '../core/json.ts';
-import type { Logger } from '../core/logger.ts';
 import type { QueueStore } from '../queue/store.ts';
 
 /** One Change that a Webhook watched and did not fire for. */
@@ -34,12 +33,11 @@ const MAX_CHARS = 1_000;
 /** Explained in one second, of one Webhook and of all. */
 const PER_WEBHOOK = 100;
 const PER_SECOND = 2_000;
-const WRITE_EVERY_MS = 1_000;
 /** Webhooks written in one round. */
 const PER_ROUND = 50;
 
 interface Kept {
-  readonly misses: Miss[];
+  misses: Miss[];
   /** Explained in this second. */
   count: number;
   isChanged: boolean;
@@ -82,6 +80,11 @@ export class MissLog {
     kept.misses.unshift(...misses.slice(-Math.max(0, KEPT - kept.misses.length)));
   }
 
+  /** Whether something has changed since it was last taken. */
+  get isChanged(): boolean {
+    return [...this.#webhooks.values()].some((kept) => kept.isChanged);
+  }
+
   /** Takes what has changed since it was last taken, a bounded number of Webhooks. */
   take(): [webhook: string, misses: readonly Miss[]][] {
     const changed = [...this.#webhooks].filter(([, kept]) => kept.isChanged).slice(0, PER_ROUND);
@@ -89,6 +92,16 @@ export class MissLog {
       kept.isChanged = false;
       return [webhook, kept.misses];
     });
+  }
+
+  /** Forgets those that are meant; of the Webhooks that had some, what is left is to be written. */
+  forget(isMeant: (webhook: string, miss: Miss) => boolean): void {
+    for (const [webhook, kept] of this.#webhooks) {
+      const left = kept.misses.filter((miss) => !isMeant(webhook, miss));
+      if (left.length === kept.misses.length) continue;
+      kept.misses = left;
+      kept.isChanged = true;
+    }
   }
 
   #kept(webhook: string): Kept {
@@ -129,37 +142,6 @@ const PREFIX = 'miss:';
 /** What conditions saw are values of rows: they are sealed like Events. */
 export type MissStore = Pick<QueueStore, 'notes' | 'putNote' | 'sealer'>;
 
-/** Writes what is new once a second until the signal is aborted, and once more then. Never throws. */
-export async function keepMisses(
-  misses: MissLog,
-  store: MissStore,
-  { clock, log }: { readonly clock: Clock; readonly log: Logger },
-  signal: AbortSignal,
-): Promise<void> {
-  const attempt = async (work: () => Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      // The flushes say it louder, and what was lost here was only for people to look at.
-      log.debug({ err: error }, 'Changes that did not fire were not written');
-    }
-  };
-  await attempt(async () => {
-    for (const [webhook, known] of await readMisses(store, '')) misses.restore(webhook, known);
-  });
-  while (!signal.aborted) {
-    await clock.sleep(WRITE_EVERY_MS, signal);
-    await attempt(async () => {
-      for (const [webhook, known] of misses.take()) {
-        await store.putNote(
-          `${PREFIX}${webhook}`,
-          store.sealer.seal(stringifyJson([...known] as JsonObject[])),
-        );
-      }
-    });
-  }
-}
-
 /** Of the Webhooks whose keys start so. Throws QUEUE_KEY_MISSING. */
 export async function readMisses(
   store: Pick<MissStore, 'notes' | 'sealer'>,
@@ -172,4 +154,13 @@ export async function readMisses(
       parseJson(store.sealer.open(text)) as unknown as Miss[],
     ]),
   );
+}
+
+/** Replaces what is kept of a Webhook. Throws what the store throws. */
+export async function writeMisses(
+  store: Pick<MissStore, 'putNote' | 'sealer'>,
+  webhook: string,
+  misses: readonly Miss[],
+): Promise<void> {
+  await store.putNote(`${PREFIX}${webhook}`, store.sealer.seal(stringifyJson([...misses] as JsonObject[])));
 }

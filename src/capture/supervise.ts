@@ -33,9 +33,9 @@ import { readPresetFit } from '../setup/presetFit.ts';
 import { startingWebhooks } from './beforeImages.ts';
 import { type CaptureOptions, type Capturing, captureOnce } from './capture.ts';
 import { Heartbeat } from './heartbeat.ts';
-
+import { keepMisses } from './keepMisses.ts';
 import { RENEW_MS } from './lease.ts';
-import { keepMisses, MissLog } from './misses.ts';
+import { MissLog } from './misses.ts';
 import { monitor } from './monitor.ts';
 import { captureError, retryAfter } from './retry.ts';
 import { brakeRows } from './rowBrakes.ts';

@@ -1,4 +1,5 @@
 /** `walhook deliveries list|show|resend|cancel|purge`: Deliveries and their Attempts, from the shell. */
+import { purgeMisses } from '../capture/purgeMisses.ts';
 import { formatDuration, parseDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { WalhookError } from '../core/errors.ts';
@@ -84,6 +85,7 @@ export async function operateDeliveries(
   const count = await store.deliveries.count(filter);
   if (count > 0 && options.yes !== true && !(await isConfirmed(operation, count, io))) return 1;
   const { done, skipped } = await operated(store.deliveries, operation, filter, nowMs);
+  if (operation === 'purge') await purgeMisses(store, filter);
   if (options.json === true) io.out(line(JSON.stringify({ operation, matched: count, done, skipped })));
   else
     io.out(line(`${PAST[operation]} ${done} of ${count}${skipped === 0 ? '' : `, ${skipped} could not be`}`));

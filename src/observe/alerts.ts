@@ -15,7 +15,7 @@ import { send } from '../deliver/http.ts';
 import { signatureHeaders } from '../deliver/sign.ts';
 import { DEFAULT_TLS } from '../deliver/tlsFiles.ts';
 import { Transport } from '../deliver/transport.ts';
-import { describeGap, type GapStore, openGaps } from '../queue/gaps.ts';
+import { describeGap, type Gap, type GapStore, openGaps } from '../queue/gaps.ts';
 import type { NoteStore } from '../queue/notes.ts';
 import type { QueueCounts } from '../queue/store.ts';
 
@@ -94,10 +94,13 @@ export class Alerts {
 
   async #look(): Promise<void> {
     const { store } = this.#options;
-    for (const gap of await openGaps(store)) {
-      const isOverflow = gap.kind === 'overflow' || gap.kind === 'dropped';
-      await this.raise(isOverflow ? 'overflow' : 'gap', String(gap.id), describeGap(gap));
-    }
+    // Read before the Gaps: what another daemon notes meanwhile is of a Gap that is not looked at here.
+    const noted = await this.#notedOfGaps();
+    const open = await openGaps(store);
+    for (const gap of open) await this.raise(alertOf(gap), String(gap.id), describeGap(gap));
+    // A settled Gap never opens again.
+    const kept = new Set(open.map((gap) => noteKey(alertOf(gap), String(gap.id))));
+    for (const note of noted) if (!kept.has(note)) await store.putNote(note, null);
     for (const [webhook, { failedTotal }] of await store.counts()) {
       const before = this.#failed.get(webhook);
       this.#failed.set(webhook, failedTotal);
@@ -105,6 +108,12 @@ export class Alerts {
       const message = `${failedTotal - before} Deliveries of ${webhook} have failed for good since the last look`;
       await this.raise('webhook_failing', webhook, message);
     }
+  }
+
+  async #notedOfGaps(): Promise<string[]> {
+    const { store } = this.#options;
+    const notes = [await store.notes(noteKey('gap', '')), await store.notes(noteKey('overflow', ''))];
+    return notes.flatMap((of) => [...of.keys()]);
   }
 
   /** Takes the right to send it, where nobody has sent it within the last hour. */
@@ -159,6 +168,10 @@ export class Alerts {
       await transport.close();
     }
   }
+}
+
+function alertOf({ kind }: Gap): 'gap' | 'overflow' {
+  return kind === 'overflow' || kind === 'dropped' ? 'overflow' : 'gap';
 }
 
 function noteKey(kind: AlertKind, key: string): string {

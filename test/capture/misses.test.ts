@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { keepMisses, type Miss, MissLog, type MissStore, readMisses } from '../../src/capture/misses.ts';
+import { keepMisses } from '../../src/capture/keepMisses.ts';
+import { type Miss, MissLog, type MissStore, readMisses } from '../../src/capture/misses.ts';
+import { purgeMisses } from '../../src/capture/purgeMisses.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { Secret } from '../../src/core/secret.ts';
+import type { DeliveryFilter } from '../../src/queue/inspect.ts';
 import { createSealer } from '../../src/queue/seal.ts';
 import { ManualClock, settled } from '../helpers/clock.ts';
 
@@ -30,7 +33,8 @@ class Notes implements MissStore {
   async putNote(key: string, value: string | null): Promise<boolean> {
     if (this.isDown) throw new Error('down');
     this.writes += 1;
-    this.texts.set(key, value ?? '');
+    if (value === null) this.texts.delete(key);
+    else this.texts.set(key, value);
     return true;
   }
 }
@@ -139,4 +143,59 @@ describe('keeping them in the store', () => {
     await keeping;
     expect((await readMisses(store, '')).get('w')).toHaveLength(2);
   });
+
+  it('forgets what is purged, in the store at once and then in memory', async () => {
+    const clock = new ManualClock();
+    const store = new Notes();
+    const log = new MissLog(clock);
+    const stop = new AbortController();
+    const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
+    await settled();
+    for (const key of ['1', '2']) log.add('w', () => miss(key));
+    log.add('other', () => miss('1', { model: 'person' }));
+    await clock.advance(1_000);
+    await purgeMisses(store, { model: 'thing', key: '1' });
+    expect(await keysOf(store)).toEqual({ w: ['2'], other: ['1'] });
+    // The order does not say which row it was.
+    expect([...store.texts].find(([key]) => key.startsWith('miss-purge:'))?.[1]).not.toContain('"1"');
+    await clock.advance(1_000);
+    log.add('w', () => miss('3'));
+    await clock.advance(1_000);
+    stop.abort();
+    await keeping;
+    expect(await keysOf(store)).toEqual({ w: ['2', '3'], other: ['1'] });
+    expect([...store.texts.keys()]).toEqual(['miss:w', 'miss:other']);
+  });
+
+  it.each<[string, DeliveryFilter, readonly string[]]>([
+    ['a webhook', { webhook: 'w' }, []],
+    ['another webhook', { webhook: 'x' }, ['1', '2']],
+    ['a model', { model: 'thing' }, ['2']],
+    ['a row', { model: 'person', key: '2' }, ['1']],
+    ['a row of another model', { model: 'thing', key: '2' }, ['1', '2']],
+    ['a time', { sinceMs: 1_700_000_000_001, untilMs: 1_700_000_000_003 }, ['1']],
+    ['the time before', { untilMs: 1_700_000_000_002 }, ['2']],
+    ['what only Deliveries have', { model: 'thing', state: 'failed' }, ['1', '2']],
+  ])('are purged by %s', async (_what, filter, left) => {
+    const clock = new ManualClock();
+    const store = new Notes();
+    const log = new MissLog(clock);
+    const stop = new AbortController();
+    const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
+    await settled();
+    log.add('w', () => miss('1'));
+    log.add('w', () => miss('2', { model: 'person', committedAtMs: 1_700_000_000_002 }));
+    await clock.advance(1_000);
+    await purgeMisses(store, filter);
+    expect((await keysOf(store))['w']).toEqual(left);
+    await clock.advance(1_000);
+    stop.abort();
+    await keeping;
+    expect((await keysOf(store))['w']).toEqual(left);
+  });
 });
+
+async function keysOf(store: Notes): Promise<Record<string, string[]>> {
+  const all = await readMisses(store, '');
+  return Object.fromEntries([...all].map(([webhook, misses]) => [webhook, misses.map(({ key }) => key)]));
+}

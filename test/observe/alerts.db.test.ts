@@ -95,6 +95,32 @@ describe('an alert', () => {
     }
   });
 
+  it('keeps no note of a Gap that is settled', async () => {
+    await using queue = await createQueue('postgres');
+    await using sink = await openSink();
+    const store = await openStore(queue.section);
+    const notes = async () => [...(await store.notes('alert:')).keys()];
+    const watchUntil = async (isSo: () => Promise<boolean>) => {
+      const stop = new AbortController();
+      const watching = alertsTo(sink.url, store).watch(stop.signal);
+      await until(isSo);
+      stop.abort();
+      await watching;
+    };
+    try {
+      await store.initialise(INSTALLATION, 'pos-0');
+      const found = gapOfAll('slot_lost', { tables: ['public.orders'], openedMs: 1 });
+      const settled = await store.recordGap(found);
+      const open = await store.recordGap({ ...found, kind: 'queue_lost' });
+      await watchUntil(async () => (await notes()).length === 2);
+      await store.settleGap(settled, 1);
+      await watchUntil(async () => (await notes()).length === 1);
+      expect(await notes()).toEqual([`alert:gap:${open}`]);
+    } finally {
+      await store.close();
+    }
+  });
+
   it('tells of what a full backlog left out, until that is settled', async () => {
     await using queue = await createQueue('postgres');
     await using sink = await openSink();

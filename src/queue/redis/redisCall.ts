@@ -23,7 +23,7 @@ export class RedisCall {
     this.channel = `${this.prefix}wake`;
   }
 
-  /** Runs a script of scripts.ts or operations.ts. Throws QUEUE_UNREACHABLE. */
+  /** Runs a script of this folder. Throws QUEUE_UNREACHABLE. */
   async script(script: string, args: readonly Argument[]): Promise<unknown> {
     const digest = this.#digests.get(script) ?? createHash('sha1').update(script).digest('hex');
     this.#digests.set(script, digest);

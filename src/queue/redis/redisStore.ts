@@ -38,7 +38,7 @@ import { flushArguments, planArguments } from './arguments.ts';
 import { Confirmer } from './confirmer.ts';
 import { connect, probe } from './connections.ts';
 import { SWAP_FLOWS } from './flowScripts.ts';
-import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './operations.ts';
+import { RECORD_GAP, SETTLE_GAP, TRIM_GAPS } from './gapScripts.ts';
 import { RedisBackend } from './redisBackend.ts';
 import { entryArguments, hexMs, RedisCall, unreachable } from './redisCall.ts';
 import { RedisServers } from './redisServers.ts';

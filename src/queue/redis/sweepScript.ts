@@ -1,5 +1,5 @@
-/** Dropping from the log on Redis what retention no longer keeps. Keys and helpers: see scripts.ts. */
-import { COMMON } from './scripts.ts';
+/** Dropping from the log on Redis what retention no longer keeps. Keys and helpers: see common.ts. */
+import { COMMON } from './common.ts';
 
 /**
  * p, delivered: most kept, before (ms); others: before (ms); bodies: before (ms); bytes; most to drop
