@@ -25,7 +25,7 @@ import {
 
 const HEALTHY = 46;
 const LOAD = 0.7;
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const RUN_MS = Number(process.env['BENCH_RUN_MS'] ?? 10_000);
 const SATURATION_DELIVERIES = 20_000;
 /** Every so often what is due is stored, as capture does under load. */

@@ -69,6 +69,16 @@ describe.each(['postgres', 'redis'] as const)('walhook explain over %s', (kind) 
       stderr: expect.stringMatching(/^WEBHOOK_UNKNOWN/),
     });
 
+    // A purge by this process is obeyed by the one that captures, though it writes anew what it has in memory.
+    await database.client.query("insert into thing values (3, 'off')");
+    await until(async () => (await explain('--webhook', 'Only on', '--key', '3')).code === 0);
+    const purge = ['deliveries', 'purge', '--model', 'thing', '--key', '3', '--yes', '-c', folder.file];
+    expect(await walhook(purge)).toMatchObject({ code: 0 });
+    expect((await explain('--webhook', 'Only on', '--key', '3')).code).toBe(1);
+    await database.client.query("insert into thing values (4, 'off')");
+    await until(async () => (await explain('--webhook', 'Only on', '--key', '4')).code === 0);
+    expect((await explain('--webhook', 'Only on', '--key', '3')).code).toBe(1);
+
     // What was kept survives the daemon.
     daemon.kill('SIGTERM');
     expect(await daemon.ended).toBe(0);
