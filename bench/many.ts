@@ -1,6 +1,6 @@
 /**
  * A thousand webhooks: how fast the daemon starts and what it takes when idle, and what it delivers when one,
- * fifty or all of them have work, for the same number of Deliveries.
+ * fifty or all of them have work, for the same number of Deliveries; beside it what a bare loop makes of as many Agents.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
+import { Agent } from 'undici';
 import { systemClock } from '../src/core/clock.ts';
 import { freePort, startEmbeddedPostgres } from '../src/demo/embeddedPostgres.ts';
 import type { QueuedDelivery } from '../src/queue/delivery.ts';
@@ -29,6 +30,9 @@ const WEBHOOKS = Number(process.env['BENCH_WEBHOOKS'] ?? 1_000);
 const PART = process.env['BENCH_PART'] ?? 'both';
 const DELIVERIES = Number(process.env['BENCH_DELIVERIES'] ?? 20_000);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
+/** Webhooks that have work. */
+const ACTIVE = [1, 50, WEBHOOKS];
+const BARE_CONNECTIONS = 16;
 const IDLE_MS = 20_000;
 const FLUSH_DELIVERIES = 5_000;
 const TARGETS = { startMs: 5_000, idleMib: 160, connections: 20, fifty: 0.9, all: 0.7 } as const;
@@ -46,6 +50,7 @@ export async function benchMany(): Promise<void> {
     await client.query('create database queue');
     await client.end();
     const own: Queue = { kind: 'postgres', url: postgres.url('queue'), stop: () => Promise.resolve() };
+    if (PART !== 'idle') await bare(receiver);
     for (const queue of [redis, own]) {
       if (queue === null) continue;
       if (PART !== 'rate') await idling(queue, url);
@@ -149,13 +154,56 @@ interface Round {
   readonly cpuMs: number;
 }
 
+/**
+ * What connections alone make of it: requests of a bare undici loop over one Agent, fifty and a thousand, each with
+ * connections of its own, opened and closed as they come and go.
+ */
+async function bare(receiver: Receiver): Promise<void> {
+  const rates = new Map<number, number[]>(ACTIVE.map((agents) => [agents, []]));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [agents, found] of rates) {
+      await receiver.clear();
+      const { wallMs } = await measured(() => sendBare(receiver.origin, agents));
+      found.push((DELIVERIES * 1_000) / wallMs);
+    }
+  }
+  const one = median(rates.get(1) ?? []);
+  for (const [agents, found] of rates) {
+    const rate = median(found);
+    const ratio = agents === 1 ? '' : `, ${(rate / one).toFixed(2)} of one`;
+    print(`bare undici, an Agent for each of ${agents} webhooks: ${Math.round(rate)}/s${ratio}`);
+  }
+}
+
+/** Keeps as many requests in flight as there are connections, over one Agent or one connection of each. */
+async function sendBare(origin: string, agents: number): Promise<void> {
+  const body = Buffer.from(deliveryOf(1).json);
+  const headers = { 'content-type': 'application/json' };
+  let next = 0;
+  const webhook = async (connections: number) => {
+    const path = `/ok/${next}`;
+    next += 1;
+    const agent = new Agent({ connections, pipelining: 1 });
+    let left = DELIVERIES / agents;
+    const send = async () => {
+      while (left > 0) {
+        left -= 1;
+        const response = await agent.request({ origin, path, method: 'POST', headers, body });
+        await response.body.dump();
+      }
+    };
+    await Promise.all(Array.from({ length: connections }, send));
+    await agent.close();
+  };
+  const work = async () => {
+    while (next < agents) await webhook(agents === 1 ? BARE_CONNECTIONS : 1);
+  };
+  await Promise.all(Array.from({ length: Math.min(agents, BARE_CONNECTIONS) }, work));
+}
+
 /** The same number of Deliveries over one, fifty and all webhooks, in turns; all thousand are defined. */
 async function delivering(queue: Queue, receiver: Receiver): Promise<void> {
-  const rounds = new Map<number, Round[]>([
-    [1, []],
-    [50, []],
-    [WEBHOOKS, []],
-  ]);
+  const rounds = new Map<number, Round[]>(ACTIVE.map((active) => [active, []]));
   const targets = Array.from({ length: WEBHOOKS }, (_, i) =>
     targetOf({ key: `w${i}`, url: `${receiver.origin}/ok/${i}` }),
   );
