@@ -1,7 +1,7 @@
 /**
  * Order by row under faults, and what it costs: 20,000 Changes over 200 rows to a receiver that fails one
  * request of twenty at random, delivered by two processes of which one is killed and started again every five
- * seconds; with `ordering: row` and with `none`, on both queues, in turns.
+ * seconds; with `ordering: row` and with `none`, on both queues, in turns. The first kill comes after a second and a half.
  *
  * The receiver holds every first arrival against the rule: all earlier ones of its row have been answered well.
  */

@@ -1,7 +1,6 @@
 /** What people do through the page and the API, each act audited once, here. */
-
 import type { FastifyRequest } from 'fastify';
-import { purgeMisses } from '../capture/purgeMisses.ts';
+import { purge } from '../capture/purgeMisses.ts';
 import type { Operated } from '../queue/inspect.ts';
 import { type DeliveryQuery, filterOf, searchOf } from './deliveryQuery.ts';
 import { audit } from './guard.ts';
@@ -26,10 +25,7 @@ export async function actOnMany(
   const now = host.clock.now();
   const filter = filterOf(query, keysByName(host), now);
   const operated =
-    act === 'purge'
-      ? await host.store.deliveries.purge(filter)
-      : await host.store.deliveries[act](filter, now);
-  if (act === 'purge') await purgeMisses(host.store, filter);
+    act === 'purge' ? await purge(host.store, filter) : await host.store.deliveries[act](filter, now);
   const { ids, key: _rowKey, ...shown } = query;
   audit(host, request, `deliveries ${act}`, { filter: shown, ids: ids?.length ?? null, ...operated });
   return operated;

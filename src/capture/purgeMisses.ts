@@ -1,10 +1,10 @@
 /**
- * Purging what is kept of Changes that did not fire. The process that captures has them in memory and writes them
+ * Purging Deliveries, and with them what is kept of Changes that did not fire. The process that captures has them in memory and writes them
  * anew with what comes, so the store is cleaned at once, and an order left there for that process to forget them too.
  */
 import { randomBytes } from 'node:crypto';
 import { hash64 } from '../core/hash.ts';
-import type { DeliveryFilter } from '../queue/inspect.ts';
+import type { DeliveryFilter, InspectStore, Operated } from '../queue/inspect.ts';
 import { type Miss, type MissStore, readMisses, writeMisses } from './misses.ts';
 
 const PREFIX = 'miss-purge:';
@@ -26,10 +26,22 @@ export interface PurgeOrder {
 }
 
 /**
+ * Removes every trace of the Deliveries that a filter means, and of such Changes that did not fire. Throws
+ * QUEUE_KEY_MISSING before anything is removed.
+ */
+export async function purge(
+  store: MissStore & { readonly deliveries: Pick<InspectStore, 'purge'> },
+  filter: DeliveryFilter,
+): Promise<Operated> {
+  await purgeMisses(store, filter);
+  return await store.deliveries.purge(filter);
+}
+
+/**
  * Purges the Changes that a filter means. One that asks for what only Deliveries have (ids, a state, a status, a
  * request) means none. The process that captures forgets them within two seconds.
  */
-export async function purgeMisses(store: MissStore, filter: DeliveryFilter): Promise<void> {
+async function purgeMisses(store: MissStore, filter: DeliveryFilter): Promise<void> {
   const { ids, state, status, requestId, webhook, model, key, sinceMs, untilMs } = filter;
   if ([ids, state, status, requestId].some((one) => one !== undefined)) return;
   const order: Order = {
@@ -39,8 +51,10 @@ export async function purgeMisses(store: MissStore, filter: DeliveryFilter): Pro
     sinceMs: sinceMs ?? null,
     untilMs: untilMs ?? null,
   };
+  // Read first: where something cannot be read, nothing is written.
+  const known = await readMisses(store, '');
   await store.putNote(`${PREFIX}${randomBytes(8).toString('hex')}`, JSON.stringify(order));
-  for (const [name, misses] of await readMisses(store, '')) {
+  for (const [name, misses] of known) {
     const kept = misses.filter((miss) => !isMeant(order, name, miss));
     if (kept.length < misses.length) await writeMisses(store, name, kept);
   }

@@ -1,5 +1,5 @@
 /** `walhook deliveries list|show|resend|cancel|purge`: Deliveries and their Attempts, from the shell. */
-import { purgeMisses } from '../capture/purgeMisses.ts';
+import { purge } from '../capture/purgeMisses.ts';
 import { formatDuration, parseDuration } from '../config/units.ts';
 import { systemClock } from '../core/clock.ts';
 import { WalhookError } from '../core/errors.ts';
@@ -9,10 +9,10 @@ import {
   type DeliveryDetail,
   type DeliveryFilter,
   type DeliverySummary,
-  type InspectStore,
   MAX_PAGE,
   type Operated,
 } from '../queue/inspect.ts';
+import type { QueueStore } from '../queue/store.ts';
 import { loadConfigFile } from './configFile.ts';
 import { openQueueOnly } from './connections.ts';
 import { deliveryDetailJson, deliveryJson } from './deliveryJson.ts';
@@ -84,8 +84,7 @@ export async function operateDeliveries(
   }
   const count = await store.deliveries.count(filter);
   if (count > 0 && options.yes !== true && !(await isConfirmed(operation, count, io))) return 1;
-  const { done, skipped } = await operated(store.deliveries, operation, filter, nowMs);
-  if (operation === 'purge') await purgeMisses(store, filter);
+  const { done, skipped } = await operated(store, operation, filter, nowMs);
   if (options.json === true) io.out(line(JSON.stringify({ operation, matched: count, done, skipped })));
   else
     io.out(line(`${PAST[operation]} ${done} of ${count}${skipped === 0 ? '' : `, ${skipped} could not be`}`));
@@ -99,18 +98,18 @@ const PAST: Readonly<Record<Operation, string>> = {
 };
 
 function operated(
-  deliveries: InspectStore,
+  store: QueueStore,
   operation: Operation,
   filter: DeliveryFilter,
   nowMs: number,
 ): Promise<Operated> {
   switch (operation) {
     case 'resend':
-      return deliveries.resend(filter, nowMs);
+      return store.deliveries.resend(filter, nowMs);
     case 'cancel':
-      return deliveries.cancel(filter, nowMs);
+      return store.deliveries.cancel(filter, nowMs);
     case 'purge':
-      return deliveries.purge(filter);
+      return purge(store, filter);
   }
 }
 

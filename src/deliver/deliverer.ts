@@ -264,8 +264,6 @@ export class Deliverer {
     await settlesWithin(Promise.allSettled(lanes.map((lane) => lane.close())), LAST_REPORT_MS);
     drained.abort();
     await beating;
-    // Nothing is in flight any more; what sleeps until a retry is due ends here.
-    this.#abort.abort();
   }
 
   /** Stays alive for the others while requests in flight end. */

@@ -56,6 +56,8 @@ export class Lane {
   readonly #whenSent: (() => void)[] = [];
   /** When to wake for retries, in milliseconds since the Unix epoch. */
   readonly #dueAtMs = new Set<number>();
+  /** Ends what sleeps until something is due. */
+  readonly #closing = new AbortController();
   #claiming: Promise<void> | null = null;
   #returning: Promise<void> = Promise.resolve();
   #isNapping = false;
@@ -147,6 +149,7 @@ export class Lane {
 
   async close(): Promise<void> {
     this.#isStopped = true;
+    this.#closing.abort('closed');
     await this.#gate.release().catch((error: unknown) => this.#warn(error, 'share not given back'));
     await this.#attempter.close();
   }
@@ -255,11 +258,11 @@ export class Lane {
 
   /** Sleeps until asking may help, where there is something to send. */
   #napUntilWorthAsking(): void {
-    const { clock, abortSignal } = this.#options;
+    const { clock } = this.#options;
     const atMs = this.#hand.waiting > 0 ? this.#gate.worthAskingAtMs(this.#demand()) : null;
     if (atMs === null || this.#isNapping || atMs <= clock.now()) return;
     this.#isNapping = true;
-    void clock.sleep(atMs - clock.now(), abortSignal).then(() => {
+    void clock.sleep(atMs - clock.now(), this.#closing.signal).then(() => {
       this.#isNapping = false;
       this.#pump();
     });
@@ -267,12 +270,12 @@ export class Lane {
 
   /** Looks for a retry when it is due, and not only with the next poll. */
   #wakeWhenDue(dueMs: number): void {
-    const { clock, abortSignal } = this.#options;
+    const { clock } = this.#options;
     const atMs = Math.ceil(dueMs / TOGETHER_MS) * TOGETHER_MS;
     const inMs = atMs - clock.now();
     if (inMs > SOON_MS || this.#dueAtMs.has(atMs)) return;
     this.#dueAtMs.add(atMs);
-    void clock.sleep(inMs, abortSignal).then(() => {
+    void clock.sleep(Math.max(0, inMs), this.#closing.signal).then(() => {
       this.#dueAtMs.delete(atMs);
       this.wake();
     });
@@ -287,8 +290,11 @@ export class Lane {
     if (maxJobs > 0) this.#mayHaveMore = false;
     try {
       const nowMs = clock.now();
-      const { jobs, isPaused } = await store.claim({ webhook: this.#target.key, process, maxJobs, nowMs });
+      const answer = await store.claim({ webhook: this.#target.key, process, maxJobs, nowMs });
+      const { jobs, nextDueMs, isPaused } = answer;
       for (const claimed of jobs) this.#hand.take(claimed);
+      // What is due already is taken when there is room for it, or waits for its row.
+      if (nextDueMs !== null && nextDueMs > nowMs) this.#wakeWhenDue(nextDueMs);
       if (jobs.length === maxJobs) this.#mayHaveMore = true;
       if (isPaused) {
         this.#mayHaveMore = false;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { keepMisses } from '../../src/capture/keepMisses.ts';
 import { type Miss, MissLog, type MissStore, readMisses } from '../../src/capture/misses.ts';
-import { purgeMisses } from '../../src/capture/purgeMisses.ts';
+import { purge } from '../../src/capture/purgeMisses.ts';
 import { SILENT } from '../../src/core/logger.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { DeliveryFilter } from '../../src/queue/inspect.ts';
@@ -22,6 +22,7 @@ const miss = (key: string | number, more: Partial<Miss> = {}): Miss => ({
 class Notes implements MissStore {
   readonly sealer = createSealer([new Secret('0123456789abcdef')]);
   readonly texts = new Map<string, string>();
+  readonly deliveries = { purge: () => Promise.resolve({ done: 0, skipped: 0 }) };
   writes = 0;
   isDown = false;
 
@@ -145,26 +146,35 @@ describe('keeping them in the store', () => {
   });
 
   it('forgets what is purged, in the store at once and then in memory', async () => {
-    const clock = new ManualClock();
-    const store = new Notes();
-    const log = new MissLog(clock);
-    const stop = new AbortController();
-    const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
-    await settled();
+    const { clock, store, log, end } = await keepingMisses();
     for (const key of ['1', '2']) log.add('w', () => miss(key));
     log.add('other', () => miss('1', { model: 'person' }));
     await clock.advance(1_000);
-    await purgeMisses(store, { model: 'thing', key: '1' });
+    await purge(store, { model: 'thing', key: '1' });
     expect(await keysOf(store)).toEqual({ w: ['2'], other: ['1'] });
     // The order does not say which row it was.
     expect([...store.texts].find(([key]) => key.startsWith('miss-purge:'))?.[1]).not.toContain('"1"');
     await clock.advance(1_000);
     log.add('w', () => miss('3'));
     await clock.advance(1_000);
-    stop.abort();
-    await keeping;
+    await end();
     expect(await keysOf(store)).toEqual({ w: ['2', '3'], other: ['1'] });
     expect([...store.texts.keys()]).toEqual(['miss:w', 'miss:other']);
+  });
+
+  it('are left, and the Deliveries too, where the key to read them is missing', async () => {
+    const store = new Notes();
+    const other = createSealer([new Secret('another key, 16+')]);
+    store.texts.set('miss:w', other.seal('[]'));
+    let isPurged = false;
+    store.deliveries.purge = () => {
+      isPurged = true;
+      return Promise.resolve({ done: 1, skipped: 0 });
+    };
+    await expect(purge(store, { model: 'thing', key: '1' })).rejects.toMatchObject({
+      code: 'QUEUE_KEY_MISSING',
+    });
+    expect([isPurged, [...store.texts.keys()]]).toEqual([false, ['miss:w']]);
   });
 
   it.each<[string, DeliveryFilter, readonly string[]]>([
@@ -177,23 +187,32 @@ describe('keeping them in the store', () => {
     ['the time before', { untilMs: 1_700_000_000_002 }, ['2']],
     ['what only Deliveries have', { model: 'thing', state: 'failed' }, ['1', '2']],
   ])('are purged by %s', async (_what, filter, left) => {
-    const clock = new ManualClock();
-    const store = new Notes();
-    const log = new MissLog(clock);
-    const stop = new AbortController();
-    const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
-    await settled();
+    const { clock, store, log, end } = await keepingMisses();
     log.add('w', () => miss('1'));
     log.add('w', () => miss('2', { model: 'person', committedAtMs: 1_700_000_000_002 }));
     await clock.advance(1_000);
-    await purgeMisses(store, filter);
+    await purge(store, filter);
     expect((await keysOf(store))['w']).toEqual(left);
     await clock.advance(1_000);
-    stop.abort();
-    await keeping;
+    await end();
     expect((await keysOf(store))['w']).toEqual(left);
   });
 });
+
+/** A process that keeps them. */
+async function keepingMisses() {
+  const clock = new ManualClock();
+  const store = new Notes();
+  const log = new MissLog(clock);
+  const stop = new AbortController();
+  const keeping = keepMisses(log, store, { clock, log: SILENT }, stop.signal);
+  await settled();
+  const end = async () => {
+    stop.abort();
+    await keeping;
+  };
+  return { clock, store, log, end };
+}
 
 async function keysOf(store: Notes): Promise<Record<string, string[]>> {
   const all = await readMisses(store, '');

@@ -227,6 +227,20 @@ describe('delivering', () => {
     expect(of.clock.now() - new ManualClock().now()).toBeLessThan(1_000);
   });
 
+  it('sends a retry of another process when it is due, once a claim has told of it', async () => {
+    await using of = await delivering();
+    of.answerAll();
+    const dueMs = of.clock.now() + 400;
+    const retry = { webhook: 'w', attempts: 1, owner: null, done: 0, dueMs };
+    of.store.jobs.push({ ...retry, id: 'theirs', deliveries: deliveries(1, of.clock.now()) });
+    of.add(1);
+    await until(() => of.sink.received.length === 1);
+    await settled();
+    await of.clock.advance(450);
+    await until(() => of.sink.received.length === 2);
+    expect(of.clock.now()).toBeLessThan(dueMs + 500);
+  });
+
   it('lets the Deliveries of a batch fail one by one', async () => {
     await using of = await delivering({ target: { retry: { ...RETRY, onGone: 'fail' } } });
     of.sink.answerWith((request, response) => {

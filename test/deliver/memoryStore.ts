@@ -90,7 +90,9 @@ export class MemoryStore implements DeliverStore {
         deliveries,
         done,
       }));
-      return { jobs, nextDueMs: null, isPaused };
+      const later = this.jobs.filter((job) => job.webhook === webhook && job.owner === null);
+      const nextDueMs = isPaused || later.length === 0 ? null : Math.min(...later.map((job) => job.dueMs));
+      return { jobs, nextDueMs, isPaused };
     });
   }
 

@@ -1,4 +1,4 @@
-/** A claim that was given up takes nothing afterwards: who would send it knows nothing of it. PostgreSQL alone has locks that last. */
+/** What a lock in the queue's PostgreSQL holds up, and what it must not. PostgreSQL alone has locks that last. */
 import { describe, expect, it } from 'vitest';
 import { until } from '../helpers/until.ts';
 import { deliveriesAt, prepareStore } from './stores.ts';
@@ -17,5 +17,26 @@ describe('a claim behind a lock', () => {
     expect(waiting).toMatchObject({ rowCount: 0 });
     await query('rollback');
     await until(async () => (await queue.claim('w', 'p2')).length === 1);
+  });
+});
+
+describe("capture's statements behind a lock", () => {
+  it('hold up neither the heartbeats of deliver nor its look at the other processes', async () => {
+    await using queue = await prepareStore('postgres');
+    const query = queue.query ?? expect.fail('no PostgreSQL');
+    await queue.store.heartbeat('p1', 10_000);
+    await query('begin');
+    await query(`lock table ${queue.prefix}_queue.note in access exclusive mode`);
+    // As many as capture and the commands have connections.
+    const notes = ['a', 'b'].map((key) => queue.store.putNote(key, 'x'));
+    await until(async () => {
+      const table = `'${queue.prefix}_queue.note'::regclass`;
+      const waiting = await query(`select from pg_locks where not granted and relation = ${table}`);
+      return (waiting as { readonly rowCount: number }).rowCount === 2;
+    });
+    await queue.store.heartbeat('p1', 10_000);
+    expect(await queue.store.workers()).toMatchObject([{ process: 'p1' }]);
+    await query('rollback');
+    expect(await Promise.all(notes)).toEqual([true, true]);
   });
 });

@@ -326,8 +326,9 @@ export class PostgresStore implements QueueStore {
     return new Map(rows.map((row) => [row.key, toCounts(row)]));
   }
 
+  /** Deliver asks for it between heartbeats, which must not wait behind a flush. */
   async workers(): Promise<readonly Worker[]> {
-    const rows = await this.#call.durable<{
+    const rows = await this.#call.fast<{
       id: string;
       seen_ms: string;
       jobs: number;
